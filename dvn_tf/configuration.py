@@ -1,0 +1,65 @@
+"""gin: which names a gin file may set, and how the files are read.
+
+This is the only module of the library that knows gin. A file fills the fields of `Scenario`,
+`Recipe`, `Task` and the backbones; strictly, so that a typo is an error.
+"""
+
+import pathlib
+from collections.abc import Sequence
+
+import gin
+from dvn_tf import backbones, data, scenarios
+from dvn_tf.errors import UserError
+
+for _configurable in (
+    scenarios.Scenario,
+    scenarios.Recipe,
+    data.Task,
+    backbones.WideResNet,
+    backbones.ResNet,
+):
+    gin.register(module="dvn_tf")(_configurable)
+
+# gin files name each other from the project's root, wherever the program is started.
+gin.add_config_file_search_path(str(pathlib.Path(__file__).resolve().parents[1]))
+
+
+def read_config(
+    files: Sequence[str], params: Sequence[str] = ()
+) -> tuple[scenarios.Scenario, scenarios.Recipe, str]:
+    """Reads gin files and single bindings, the later ones over the earlier ones.
+
+    Args:
+        files: paths of gin files, such as "gin/j2_tiny.gin".
+        params: bindings such as "Recipe.epochs = 10".
+
+    Returns:
+        The scenario, the recipe, and the operative configuration: a gin file with every value
+        that was used, the defaults too.
+
+    Raises:
+        UserError: for a missing file, a name or value that gin does not know, or values that
+            do not make a scenario.
+    """
+    if not files:
+        raise UserError("no gin file: pass one, as in --gin_file=gin/quickstart.gin")
+    with gin.unlock_config():
+        gin.clear_config()
+        try:
+            gin.parse_config_files_and_bindings(list(files), list(params), skip_unknown=False)
+            scenario = gin.get_configurable(scenarios.Scenario)()
+            recipe = gin.get_configurable(scenarios.Recipe)()
+        except UserError as error:
+            # gin appends to the message where it came from, on further lines.
+            raise UserError(_first_line(error)) from error
+        except OSError as error:
+            raise UserError(f"cannot read the gin files: {_first_line(error)}") from error
+        except (ValueError, TypeError, SyntaxError, RuntimeError, LookupError) as error:
+            raise UserError(
+                f"cannot use the gin settings: {' '.join(str(error).split())}"
+            ) from error
+    return scenario, recipe, gin.operative_config_str()
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))

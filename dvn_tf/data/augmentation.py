@@ -1,0 +1,68 @@
+"""Random crops with a reflected border, and flips, by index arithmetic.
+
+Nothing is ever padded: pixel i of a crop is pixel `reflect(i + offset)` of the image, so a
+batch is two gathers, of rows and of columns, whatever its images' offsets and flips.
+"""
+
+import tensorflow as tf
+
+
+def crop_padding(task, image_size: int) -> int:
+    """Width in pixels of the border that a task's crops may reach into."""
+    return image_size // 8 if task.crop_padding is None else task.crop_padding
+
+
+def draw_crops(task, image_shape, count: int, seed, algorithm: str):
+    """Draws a crop for each of a task's examples.
+
+    Args:
+        task: The task; says how far crops may reach and whether to flip.
+        image_shape: Height and width in pixels, channels.
+        count: Number of examples.
+        seed: Integer tensor of shape (2,).
+        algorithm: TensorFlow's random number generator.
+
+    Returns:
+        `offset`: int32 (count, 2), rows and columns by which a crop's origin lies off the
+        image's, from -padding to padding; `flip`: bool (count,).
+    """
+    padding = crop_padding(task, image_shape[0])
+    offset_seed, flip_seed = tf.unstack(tf.random.split(seed, 2, alg=algorithm))
+    offset = tf.random.stateless_uniform(
+        (count, 2), offset_seed, -padding, padding + 1, tf.int32, alg=algorithm
+    )
+    flip = tf.random.stateless_uniform((count,), flip_seed, 0, 2, tf.int32, alg=algorithm)
+    return {"offset": offset, "flip": (flip == 1) & task.flip}
+
+
+def crop_and_flip(images, index, offset, flip):
+    """Takes crops of the images' own size out of some images extended by reflection.
+
+    Equal to padding each image as `numpy.pad(mode="reflect")` does, slicing, and mirroring
+    where `flip` says so.
+
+    Args:
+        images: (n, height, width, channels).
+        index: int32 (batch,), positions in `images`.
+        offset: int32 (batch, 2), rows and columns by which a crop's origin lies off the
+            image's, smaller than height and width in absolute value.
+        flip: bool (batch,), whether to mirror left and right.
+
+    Returns:
+        (batch, height, width, channels), of the images' type.
+    """
+    count, height, width, channels = images.shape
+    rows = _reflect(tf.range(height) + offset[:, :1], height)  # (batch, height)
+    columns = _reflect(tf.range(width) + offset[:, 1:], width)  # (batch, width)
+    columns = tf.where(flip[:, None], columns[:, ::-1], columns)
+    # 64 bits: a large dataset has more rows than 32 bits count.
+    rows = tf.cast(index, tf.int64)[:, None] * height + tf.cast(rows, tf.int64)
+    all_rows = tf.reshape(images, (count * height, width, channels))
+    cropped = tf.gather(all_rows, rows)  # (batch, height, width, channels)
+    return tf.gather(cropped, columns, axis=2, batch_dims=1)
+
+
+def _reflect(position, size: int):
+    """Positions beyond either end of 0..size-1, mirrored at the outermost pixel."""
+    position = tf.abs(position)
+    return (size - 1) - tf.abs((size - 1) - position)

@@ -1,0 +1,56 @@
+"""The handwritten digits that come with scikit-learn: real images, no network."""
+
+import numpy as np
+from sklearn import datasets, model_selection
+
+from dvn_tf.data import images as image_tools
+from dvn_tf.errors import UserError
+
+_MAX_VALUE = 16  # the images have 17 grey levels
+
+
+class Digits:
+    """1,797 grey digits of 8 x 8 pixels, a share of each class held out for testing.
+
+    Args:
+        test_fraction: Share of the images to hold out, the same of every class.
+        image_size: Height and width in pixels to resize to. None keeps 8.
+    """
+
+    def __init__(self, test_fraction: float = 0.2, image_size: int | None = None):
+        self.class_names = tuple(str(digit) for digit in range(10))
+        self.image_shape = (image_size or 8, image_size or 8, 1)
+        self._test_fraction = test_fraction
+
+    def read(self, split: str, select) -> tuple[np.ndarray, np.ndarray]:
+        """Reads the images of one split.
+
+        Args:
+            split: `"train"` or `"test"`.
+            select: Function from a split's labels to the positions to keep.
+
+        Returns:
+            Images, uint8 of shape (n, height, width, 1), and labels, int32 of shape (n,).
+
+        Raises:
+            UserError: If some class would have no image to train or to test on.
+        """
+        grey, labels = datasets.load_digits(return_X_y=True)
+        pixels = np.rint(grey.reshape(-1, 8, 8, 1) * (255 / _MAX_VALUE)).astype(np.uint8)
+        try:
+            # The held-out images are the same in every run, whatever the run's seed.
+            parts = model_selection.train_test_split(
+                np.arange(len(labels)),
+                test_size=self._test_fraction,
+                random_state=0,
+                stratify=labels,
+            )
+        except ValueError as err:
+            raise UserError(
+                f"A share of {self._test_fraction} of the {len(labels)} digits leaves no image of "
+                "some class on one side: bring Task.test_fraction nearer to 0.2."
+            ) from err
+        positions = np.sort(parts[0 if split == "train" else 1])
+        positions = positions[select(labels[positions])]
+        size = self.image_shape[0]
+        return image_tools.resize(pixels[positions], size), labels[positions].astype(np.int32)

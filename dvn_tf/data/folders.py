@@ -1,0 +1,177 @@
+"""Images in folders, one subfolder per class."""
+
+import concurrent.futures
+import hashlib
+import os
+import pathlib
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from dvn_tf.data import images as image_tools
+from dvn_tf.errors import UserError
+
+_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png")
+_TEST_FOLDERS = ("test", "val", "validation")
+
+# What Pillow raises for a file that is no image, or one cut short.
+_DAMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+
+class Folder:
+    """PNG, JPEG and BMP images, read as RGB; other files are passed over.
+
+    Either `path/train/CLASS/IMAGE` and `path/test/CLASS/IMAGE` (or `val`, `validation`), or
+    `path/CLASS/IMAGE`, of which a share of each class is held out for testing. Classes are
+    numbered in the alphabetical order of their folders.
+
+    Args:
+        path: The folder.
+        test_fraction: Share of each class to hold out, where there is no test folder. Which
+            images these are depends on their names alone.
+        image_size: Height and width in pixels to resize to, whatever the aspect ratio. None
+            keeps the images' own size, which must then be one and square.
+
+    Raises:
+        UserError: If the folder does not look like this.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        test_fraction: float = 0.2,
+        image_size: int | None = None,
+    ):
+        root = pathlib.Path(path).expanduser()
+        if not root.is_dir():
+            raise UserError(f"There is no folder {root}: check the path after 'folder:'.")
+        test = next((root / name for name in _TEST_FOLDERS if (root / name).is_dir()), None)
+        if test and (root / "train").is_dir():
+            classes = _subfolders(root / "train")
+            splits = {"train": _list_images(classes), "test": _list_test_images(test, classes)}
+        else:
+            classes = _subfolders(root)
+            splits = _hold_out(_list_images(classes), test_fraction)
+        self._splits = splits
+        self.class_names = tuple(folder.name for folder in classes)
+        size = image_size or _own_size(splits["train"][0][0])
+        self._keep_size = image_size is None
+        self.image_shape = (size, size, 3)
+
+    def read(self, split: str, select) -> tuple[np.ndarray, np.ndarray]:
+        """Reads the images of one split.
+
+        Args:
+            split: `"train"` or `"test"`.
+            select: Function from a split's labels to the positions to keep.
+
+        Returns:
+            Images, uint8 of shape (n, height, width, 3), and labels, int32 of shape (n,).
+
+        Raises:
+            UserError: If a file is no image, or of another size than the rest.
+        """
+        paths = [path for path, _ in self._splits[split]]
+        labels = np.array([label for _, label in self._splits[split]], np.int32)
+        positions = select(labels)
+        images = image_tools.allocate((len(positions), *self.image_shape))
+        # Pillow lets go of the interpreter while it decodes, so threads do help.
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            for i, image in enumerate(pool.map(self._read, (paths[p] for p in positions))):
+                images[i] = image
+        return images, labels[positions]
+
+    def _read(self, path: pathlib.Path) -> np.ndarray:
+        size = self.image_shape[:2]
+        try:
+            with Image.open(path) as image:
+                if self._keep_size and image.size != size:
+                    raise UserError(
+                        f"{path} is {image.height} x {image.width} pixels, another image "
+                        f"{size[0]} x {size[1]}: set Task.image_size to resize them all."
+                    )
+                if image.mode.startswith(("I", "F")):
+                    raise UserError(f"{path} has more than 8 bits a channel: convert it to 8.")
+                upright = ImageOps.exif_transpose(image).convert("RGB")
+        except UserError:
+            raise
+        except _DAMAGE as err:
+            raise UserError(f"{path} cannot be read as an image: restore or delete it.") from err
+        if upright.size != size:
+            upright = upright.resize(size, Image.Resampling.BILINEAR)
+        return np.asarray(upright)
+
+
+def _own_size(path: pathlib.Path) -> int:
+    """The size of an image, in pixels, from the head of its file."""
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+    except _DAMAGE as err:
+        raise UserError(f"{path} cannot be read as an image: restore or delete it.") from err
+    if width != height:
+        raise UserError(
+            f"{path} is {height} x {width} pixels, not square: "
+            "set Task.image_size to resize the images."
+        )
+    return width
+
+
+def _subfolders(folder: pathlib.Path) -> list[pathlib.Path]:
+    folders = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if not folders:
+        raise UserError(f"Folder {folder} has no subfolders: put the images of each class in one.")
+    return folders
+
+
+def _list_images(classes: list[pathlib.Path]) -> list[tuple[pathlib.Path, int]]:
+    """The images of some classes and their labels, ordered by class and file name."""
+    listed = []
+    for label, folder in enumerate(classes):
+        paths = sorted(
+            p
+            for p in folder.iterdir()
+            if p.suffix.lower() in _SUFFIXES and not p.name.startswith(".")
+        )
+        if not paths:
+            raise UserError(
+                f"Folder {folder} holds no images (*{', *'.join(_SUFFIXES)}): "
+                "add some to this class or remove its folder."
+            )
+        listed += [(path, label) for path in paths]
+    return listed
+
+
+def _list_test_images(test: pathlib.Path, classes: list[pathlib.Path]):
+    """Like `_list_images`, with the labels of the training images' classes."""
+    names = [folder.name for folder in classes]
+    folders = _subfolders(test)
+    unknown = [folder for folder in folders if folder.name not in names]
+    if unknown:
+        raise UserError(
+            f"Folder {unknown[0]} is a class without training images: "
+            f"add {classes[0].parent / unknown[0].name} or remove it."
+        )
+    return [(path, names.index(path.parent.name)) for path, _ in _list_images(folders)]
+
+
+def _hold_out(listed, fraction: float):
+    """Splits off a share of each class, at least one image, by the hash of the file names."""
+    by_class = {}
+    for path, label in listed:
+        by_class.setdefault(label, []).append(path)
+    held_out = set()
+    for paths in by_class.values():
+        count = max(1, round(fraction * len(paths)))
+        if count == len(paths):
+            raise UserError(
+                f"Folder {paths[0].parent} holds too few images, {len(paths)}, to train and to "
+                "test on: add some or lower Task.test_fraction."
+            )
+        # A hash, so that an image mostly keeps its side when others are added.
+        paths = sorted(paths, key=lambda path: hashlib.sha256(path.name.encode()).digest())
+        held_out.update(paths[:count])
+    return {
+        "train": [(path, label) for path, label in listed if path not in held_out],
+        "test": [(path, label) for path, label in listed if path in held_out],
+    }

@@ -1,0 +1,183 @@
+"""tf.data pipelines over images in memory, for training and for evaluation.
+
+What a training pipeline delivers is a pure function of the seed, the task's name, the
+epoch, the pass within the epoch and the example. So a run that resumes at epoch 3 sees
+bit for bit what the uninterrupted run sees from epoch 3 on, and a task sees the same
+whatever other tasks are trained beside it (as far as an epoch goes).
+"""
+
+import zlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from dvn_tf.data import images as image_tools
+from dvn_tf.data.augmentation import crop_and_flip, draw_crops
+from dvn_tf.data.sources import ImageSet, TaskData
+from dvn_tf.errors import UserError
+
+_ALGORITHM = "philox"  # named, so that a device's default cannot change the numbers
+
+
+def steps_per_epoch(datas: Sequence[TaskData], batch_size: int) -> int:
+    """Steps in which the longest task is seen once.
+
+    Every batch is full: the last one of an epoch goes on into the task's next pass.
+
+    Args:
+        datas: The tasks' images.
+        batch_size: Images of each task in a step.
+
+    Returns:
+        Number of training images of the longest task over the batch size, rounded up.
+
+    Raises:
+        UserError: If a batch is larger than some task's training set.
+    """
+    for data in datas:
+        if not 0 < batch_size <= len(data.train):
+            raise UserError(
+                f"A batch of {batch_size} images cannot be drawn from task {data.task.name!r}, "
+                f"which has {len(data.train)} training images: choose a batch size from 1 to "
+                f"{min(len(d.train) for d in datas)}."
+            )
+    return -(-max(len(data.train) for data in datas) // batch_size)
+
+
+def training_dataset(
+    datas: Sequence[TaskData],
+    outputs: Mapping[str, Sequence[str]],
+    batch_size: int,
+    seed: int,
+    first_epoch: int,
+    epochs: int,
+) -> tf.data.Dataset:
+    """Batches of all tasks in step, shuffled and augmented.
+
+    An epoch is the longest task's; the shorter tasks start over within it, each pass in a
+    new order and with new augmentation.
+
+    Args:
+        datas: The tasks' images.
+        outputs: For each task's name, the names of the network's outputs that learn it.
+        batch_size: Images of each task in a step.
+        seed: Determines order and augmentation.
+        first_epoch: The epoch to start at, from 0.
+        epochs: Where to stop: the first epoch that is not delivered.
+
+    Returns:
+        A dataset of pairs: {task name: uint8 (batch, height, width, channels)} and
+        {output name: int32 labels (batch,)}, of
+        `(epochs - first_epoch) * steps_per_epoch(datas, batch_size)` elements.
+
+    Raises:
+        UserError: If a batch is larger than some task's training set.
+    """
+    steps = steps_per_epoch(datas, batch_size)
+    stores = {data.task.name: _store(data.train) for data in datas}
+
+    def epoch_plan(epoch):
+        return {data.task.name: _plan(data, seed, epoch, steps, batch_size) for data in datas}
+
+    def batch(plan):
+        x, y = {}, {}
+        for data in datas:
+            name = data.task.name
+            images, labels = stores[name]
+            index = plan[name]["index"]
+            x[name] = crop_and_flip(images, index, plan[name]["offset"], plan[name]["flip"])
+            y |= dict.fromkeys(outputs[name], tf.gather(labels, index))
+        return x, y
+
+    dataset = tf.data.Dataset.range(first_epoch, epochs)
+    dataset = dataset.flat_map(lambda e: tf.data.Dataset.from_tensor_slices(epoch_plan(e)))
+    dataset = dataset.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    length = max(0, epochs - first_epoch) * steps
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))
+    return _without_copies(dataset.prefetch(tf.data.AUTOTUNE))
+
+
+def evaluation_dataset(
+    datas: Sequence[TaskData], outputs: Mapping[str, Sequence[str]], batch_size: int
+) -> tf.data.Dataset:
+    """Batches of all tasks' test images in step, each image once, in their own order.
+
+    Batches are full; where a task's images have ended, examples of weight 0 fill them.
+
+    Args:
+        datas: The tasks' images.
+        outputs: For each task's name, the names of the network's outputs that learn it.
+        batch_size: Images of each task in a step.
+
+    Returns:
+        A dataset of triples: {task name: uint8 (batch, height, width, channels)},
+        {output name: int32 labels (batch,)} and {output name: float32 weights (batch,)},
+        the weights 1 for a test image and 0 for filling.
+    """
+    stores = {data.task.name: _store(data.test) for data in datas}
+
+    def batch(step):
+        x, y, weights = {}, {}, {}
+        for name, (images, labels) in stores.items():
+            index = step * batch_size + tf.range(batch_size, dtype=tf.int64)
+            weight = tf.cast(index < len(labels), tf.float32)
+            index = tf.minimum(index, len(labels) - 1)
+            x[name] = tf.gather(images, index)
+            y |= dict.fromkeys(outputs[name], tf.gather(labels, index))
+            weights |= dict.fromkeys(outputs[name], weight)
+        return x, y, weights
+
+    steps = -(-max(len(data.test) for data in datas) // batch_size)
+    dataset = tf.data.Dataset.range(steps)
+    dataset = dataset.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return _without_copies(dataset.prefetch(tf.data.AUTOTUNE))
+
+
+def _store(images: ImageSet) -> tuple[tf.Tensor, tf.Tensor]:
+    """The images and labels as tensors, on the CPU: a GPU's memory is for the network."""
+    pixels = images.images
+    if pixels.ctypes.data % image_tools.ALIGNMENT or not pixels.flags.c_contiguous:
+        pixels = image_tools.allocate(pixels.shape)
+        np.copyto(pixels, images.images)
+    with tf.device("CPU:0"):
+        # `tf.constant` would copy them, twice.
+        return tf.experimental.dlpack.from_dlpack(pixels.__dlpack__()), tf.constant(images.labels)
+
+
+def _without_copies(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Keeps tf.data from rewriting the pipeline's graph: that copies every tensor in it."""
+    options = tf.data.Options()
+    options.experimental_optimization.apply_default_optimizations = False
+    return dataset.with_options(options)
+
+
+def _plan(data: TaskData, seed: int, epoch, steps: int, batch_size: int):
+    """Which examples an epoch shows in which crops, as tensors of shape (steps, batch, ...)."""
+    count = len(data.train)
+    needed = steps * batch_size
+    # The name, not the position, so that the tasks beside this one make no difference.
+    key = tf.constant([seed, zlib.crc32(data.task.name.encode())], tf.int64)
+    key = tf.random.experimental.stateless_fold_in(key, epoch, alg=_ALGORITHM)
+
+    def one_pass(number):
+        pass_key = tf.random.experimental.stateless_fold_in(key, number, alg=_ALGORITHM)
+        order_key, crop_key = tf.unstack(tf.random.split(pass_key, 2, alg=_ALGORITHM))
+        order = tf.random.experimental.stateless_shuffle(tf.range(count), order_key, alg=_ALGORITHM)
+        crops = draw_crops(data.task, data.info.image_shape, count, crop_key, _ALGORITHM)
+        # Drawn by example, then put into the pass's order.
+        return {"index": order} | {k: tf.gather(v, order) for k, v in crops.items()}
+
+    passes = -(-needed // count)
+    specs = {
+        "index": tf.TensorSpec((count,), tf.int32),
+        "offset": tf.TensorSpec((count, 2), tf.int32),
+        "flip": tf.TensorSpec((count,), tf.bool),
+    }
+    plans = tf.map_fn(one_pass, tf.range(passes), fn_output_signature=specs)
+
+    def to_batches(values):
+        flat = tf.reshape(values, (passes * count, *values.shape[2:]))[:needed]
+        return tf.reshape(flat, (steps, batch_size, *values.shape[2:]))
+
+    return {name: to_batches(values) for name, values in plans.items()}

@@ -1,0 +1,77 @@
+"""Downloads and prepares a TFDS dataset, or says how its user can provide it."""
+
+import contextlib
+import logging
+import urllib.parse
+
+import requests
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download import downloader
+
+from dvn_tf.errors import UserError
+
+# TFDS's 10 retries wait 200 s in all, where there is no network; 4 wait 3 s.
+_RETRIES = 4
+
+
+def prepare(builder: tfds.core.DatasetBuilder) -> None:
+    """Makes sure that a dataset lies prepared in its data folder.
+
+    Args:
+        builder: TFDS's builder of the dataset.
+
+    Raises:
+        UserError: If the dataset is absent and cannot be downloaded or prepared. Nothing is
+            left in the dataset's folder then.
+    """
+    if builder.is_prepared():
+        return
+    try:
+        with _short_retries():
+            builder.download_and_prepare()
+    except UserError:
+        raise
+    # Builders raise what they please: there is no common class.
+    except Exception as err:
+        raise UserError(
+            f"Dataset {builder.name!r} is not in {builder.data_dir_root} and could not be "
+            f"prepared ({reason(err)}). {_instructions(builder)}"
+        ) from err
+
+
+@contextlib.contextmanager
+def _short_retries():
+    """Gives up soon without a network, and keeps the retries out of the user's sight."""
+    connections = logging.getLogger("urllib3.connectionpool")
+    level, retries = connections.level, downloader.MAX_RETRIES
+    connections.setLevel(logging.ERROR)
+    downloader.MAX_RETRIES = _RETRIES
+    try:
+        yield
+    finally:
+        connections.setLevel(level)
+        downloader.MAX_RETRIES = retries
+
+
+def reason(err: Exception) -> str:
+    """Says in one line what an exception of TFDS is about.
+
+    Args:
+        err: The exception.
+
+    Returns:
+        Its class and the first line of its message.
+    """
+    if isinstance(err, requests.exceptions.ConnectionError) and err.request is not None:
+        return f"no connection to {urllib.parse.urlsplit(err.request.url).hostname}"
+    lines = str(err).strip().splitlines()
+    return f"{type(err).__name__}: {lines[0]}" if lines else type(err).__name__
+
+
+def _instructions(builder: tfds.core.DatasetBuilder) -> str:
+    if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
+        return " ".join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
+    return (
+        'On a machine with a network run python -c "import tensorflow_datasets as tfds; '
+        f"tfds.load('{builder.name}', data_dir='DIR')\", copy DIR here and pass it as --data_dir."
+    )

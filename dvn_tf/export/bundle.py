@@ -1,0 +1,180 @@
+"""Several virtual networks in one SavedModel, every weight stored once.
+
+Each has a signature of its own; what they share, they share in the file and in memory. The
+kernels are trimmed to the units in use: virtual networks that have units in common share one
+kernel for the union of their units, the others have kernels of their own.
+"""
+
+import pathlib
+from collections.abc import Iterable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dvn_tf.export.description import describe
+from dvn_tf.export.tensorflow_formats import write_extra
+from dvn_tf.files import whole_folder
+from dvn_tf.layers import locate, take_block
+from dvn_tf.networks import DeepVirtualNetwork
+from dvn_tf.stream_layers import Features, PlainLayers
+from dvn_tf.units import Units
+
+
+class Bundle:
+    """Some virtual networks of one network, as functions that share their weights.
+
+    Args:
+        network: the network; its weights are copied.
+        names: the outputs to serve, such as ("cifar10/level1", "cifar100/level2").
+        raw: take uint8 images and give probabilities.
+
+    Attributes:
+        units: the units that any of the virtual networks uses.
+        functions: {"<task>_level<l>": function from images to {"logits" or "probabilities"}}.
+    """
+
+    def __init__(self, network: DeepVirtualNetwork, names: Sequence[str], raw: bool = False):
+        virtual = network.virtual_networks
+        self.network = network
+        self.names = [name for name in virtual if name in set(names)]
+        self._input_dtype = "uint8" if raw else "float32"
+        self._output = "probabilities" if raw else "logits"
+        self.units = tuple(sorted({unit for name in self.names for unit in virtual[name][2]}))
+        self._groups = _connected(virtual[name][2] for name in self.names)
+        self._variables: dict[str, keras.Variable] = {}
+        self.functions = {}
+        for name in self.names:
+            task, level, _ = virtual[name]
+            function = self._function(name)
+            # The first call makes the variables, which a traced function may not do.
+            function(np.zeros((1, *task.image_shape), np.float32))
+            self.functions[f"{task.name}_level{level}"] = function
+
+    def describe(self) -> list[dict]:
+        """Describes every signature, as `description.describe` does a file."""
+        networks = map(self.network.virtual_networks.get, self.names)
+        return [
+            {"signature": f"{task.name}_level{level}"}
+            | describe(task, level, units, self._input_dtype, self._output)
+            for task, level, units in networks
+        ]
+
+    def count_parameters(self) -> int:
+        """The number of weights stored."""
+        return sum(int(np.prod(variable.shape)) for variable in self._variables.values())
+
+    def write(self, path: pathlib.Path) -> None:
+        """Writes the SavedModel's folder; further signatures "<task>_class_names" name classes."""
+        archive = keras.export.ExportArchive()
+        tasks = {}
+        for (signature, function), name in zip(self.functions.items(), self.names, strict=True):
+            task = self.network.virtual_networks[name][0]
+            tasks[task.name] = task
+            images = tf.TensorSpec((None, *task.image_shape), self._input_dtype, name="images")
+            archive.add_endpoint(signature, function, input_signature=[images])
+        for task in tasks.values():
+            archive.add_endpoint(
+                f"{task.name}_class_names",
+                lambda names=task.class_names: {
+                    "class_names": tf.constant(list(names), tf.string, (len(names),))
+                },
+                input_signature=[],
+            )
+        with whole_folder(path) as temporary:
+            archive.write_out(str(temporary), verbose=False)
+            write_extra(temporary, {"signatures": self.describe()})
+
+    def group(self, units: Units) -> Units:
+        """The units of the kernel that a virtual network with these units finds its own in."""
+        return next(group for group in self._groups if set(units) <= set(group))
+
+    def variable(self, name: str, value) -> keras.Variable:
+        """The stored weight of a name; `value()` gives it on first use."""
+        if name not in self._variables:
+            self._variables[name] = keras.Variable(value(), dtype="float32", trainable=False)
+        return self._variables[name]
+
+    def _function(self, name: str):
+        """What a signature computes."""
+        network, width = self.network, self.network.backbone.input_width
+        task, level, units = network.virtual_networks[name]
+        stem = network.get_layer(f"{task.name}_input_conv")
+        head = network.get_layer(f"{task.name}_level{level}_head")
+        layers = _SharedLayers(self, list(network.virtual_networks).index(name), units)
+
+        def function(images):
+            x = network.get_layer(f"{task.name}_normalize")(keras.ops.cast(images, "float32"))
+            kernel = self.variable(stem.name, lambda: stem.kernel)
+            x = keras.ops.conv(x, kernel, strides=network.input_stride(task), padding="same")
+            [feature] = network.backbone(Features([x], width), layers).tensors
+            weight = self.variable(f"{head.name}/kernel", lambda: head.kernel)
+            outputs = feature @ weight + self.variable(f"{head.name}/bias", lambda: head.bias)
+            if self._output == "probabilities":
+                outputs = keras.ops.softmax(outputs)
+            return {self._output: outputs}
+
+        return function
+
+
+class _SharedLayers(PlainLayers):
+    """Layers of one virtual network that slice the kernels of a bundle.
+
+    Args:
+        bundle: holds the weights.
+        stream: position of the virtual network among the network's outputs.
+        units: its units.
+    """
+
+    def __init__(self, bundle: Bundle, stream: int, units: Units):
+        super().__init__(bundle.network.partition, units, 0.0, "float32")
+        self.bundle = bundle
+        self.stream = stream
+        self.group = bundle.group(units)
+
+    def conv(self, x: Features, width: int, kernel_size: int, stride: int, *, name) -> Features:
+        """A convolution with this network's block of the bundle's kernel."""
+        layer = self.bundle.network.get_layer(name)
+        before = self.group if x.cut else None
+        kernel = self.bundle.variable(
+            f"{name}/{self.group}", lambda: layer.sub_kernel(before, self.group)
+        )
+        rows = self._intervals(x.width) if x.cut else ((0, x.width),)
+        kernel = take_block(keras.ops.convert_to_tensor(kernel), rows, self._intervals(width))
+        y = keras.ops.conv(x.tensors[0], kernel, strides=stride, padding="same")
+        return Features([y], width, cut=True)
+
+    def norm(self, x: Features, *, name) -> Features:
+        """Normalization as a scale and a shift, which is all that inference needs."""
+        layer = self.bundle.network.get_layer(name)
+        vectors = self.bundle.variable(
+            f"{name}/{self.stream}", lambda: _scale_and_shift(layer, self.stream)
+        )
+        return Features([x.tensors[0] * vectors[0] + vectors[1]], x.width, x.cut)
+
+    def _intervals(self, channels: int):
+        """Where the units of this network lie in a kernel that holds its group's."""
+        [units] = self.units
+        return locate(
+            self.partition.intervals(channels, units),
+            self.partition.intervals(channels, self.group),
+        )
+
+
+def _scale_and_shift(layer, stream: int) -> np.ndarray:
+    """What a stream's batch normalization multiplies and adds: (2, channels)."""
+    vectors = (keras.ops.convert_to_numpy(vector) for vector in layer.stream_weights(stream))
+    gamma, beta, mean, variance = (vector.astype(np.float64) for vector in vectors)
+    scale = gamma / np.sqrt(variance + layer.epsilon)
+    return np.stack([scale, beta - mean * scale])
+
+
+def _connected(sets: Iterable[Units]) -> list[Units]:
+    """The unions of those sets that hang together, by a chain of sets with common members."""
+    groups: list[set[int]] = []
+    for units in map(set, sets):
+        for group in [group for group in groups if group & units]:
+            groups.remove(group)
+            units |= group
+        groups.append(units)
+    return [tuple(sorted(group)) for group in groups]

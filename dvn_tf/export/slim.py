@@ -1,0 +1,191 @@
+"""Slim networks: one virtual network alone, as small as inference allows.
+
+Batch normalization at inference is a scale and a shift, so where it directly follows a
+convolution it disappears into that convolution's kernel and bias. The result is a functional
+model of stock Keras layers, made by running the backbone on `FoldedLayers`.
+"""
+
+import collections
+import dataclasses
+
+import keras
+import numpy as np
+
+from dvn_tf.export.description import describe
+from dvn_tf.networks import DeepVirtualNetwork
+from dvn_tf.stream_layers import Features, PlainLayers, input_features
+from dvn_tf.tasks import TaskInfo, output_name
+from dvn_tf.units import UnitPartition, Units
+
+
+@dataclasses.dataclass(frozen=True)
+class SlimNetwork:
+    """A virtual network ready to be written in any format.
+
+    Attributes:
+        model: from images (batch, height, width, channels), pixel values 0..255, to logits
+            or probabilities (batch, classes).
+        task: its task.
+        level: its level, from 1.
+        units: the units it holds.
+        raw: whether it takes uint8 and gives probabilities, instead of float32 and logits.
+    """
+
+    model: keras.Model
+    task: TaskInfo
+    level: int
+    units: Units
+    raw: bool = False
+
+    @property
+    def name(self) -> str:
+        """Names files: "<task>_level<l>"."""
+        return f"{self.task.name}_level{self.level}"
+
+    @property
+    def output(self) -> str:
+        """What the model gives."""
+        return "probabilities" if self.raw else "logits"
+
+    @property
+    def input_dtype(self) -> str:
+        """What the model takes."""
+        return "uint8" if self.raw else "float32"
+
+    def describe(self, input_dtype: str | None = None) -> dict:
+        """Describes a file of this network, whose images may be of another dtype."""
+        dtype = input_dtype or self.input_dtype
+        return describe(self.task, self.level, self.units, dtype, self.output)
+
+
+def slim_network(
+    network: DeepVirtualNetwork, task: str, level: int, raw: bool = False
+) -> SlimNetwork:
+    """Takes one virtual network out of a deep virtual network and folds it.
+
+    Args:
+        network: the network; its weights are copied.
+        task: a task's name.
+        level: a level, from 1.
+        raw: take uint8 images and give probabilities.
+
+    Returns:
+        The slim network, in float32 whatever the network was trained in. Its outputs equal
+        those of `network.extract(task, level)` but for rounding.
+
+    Raises:
+        UserError: if there is no such task or level.
+    """
+    plain = network.extract(task, level)
+    info, _, units = network.virtual_networks[output_name(task, level)]
+    folds = find_folds(network.backbone, f"{task}_input_conv")
+    model = _folded_model(network, info, units, folds, plain.layers[-1].name, raw)
+    for layer in model.layers:
+        if layer.name in folds:
+            norm = plain.get_layer(folds[layer.name])
+            layer.set_weights(_fold(plain.get_layer(layer.name), norm))
+        elif layer.weights:
+            layer.set_weights(plain.get_layer(layer.name).get_weights())
+    return SlimNetwork(model, info, level, units, raw)
+
+
+def find_folds(backbone, input_conv: str) -> dict[str, str]:
+    """The normalizations of a backbone that can be folded: {convolution: normalization}.
+
+    Args:
+        backbone: the backbone.
+        input_conv: name of the convolution of the input layer.
+    """
+    layers = _FoldFinder()
+    backbone(_Value(backbone.input_width, input_conv), layers)
+    # A convolution that something else reads too must keep its own output.
+    return {conv: norm for conv, norm in layers.norms.items() if layers.readers[conv] == 1}
+
+
+class FoldedLayers(PlainLayers):
+    """Stock Keras layers in which some convolutions hold the normalization after them.
+
+    Args:
+        partition: the channel fractions of the units.
+        units: the units whose channels the network has.
+        folds: {convolution: normalization}, from `find_folds`.
+    """
+
+    def __init__(self, partition: UnitPartition, units: Units, folds: dict[str, str]):
+        super().__init__(partition, units, weight_decay=0.0, policy="float32")
+        self.folds = folds
+
+    def has_bias(self, conv: str) -> bool:
+        """Only a convolution that holds its normalization has one."""
+        return conv in self.folds
+
+    def norm(self, x: Features, *, name) -> Features:
+        """Nothing where it is folded, else a `BatchNormalization`."""
+        return x if name in self.folds.values() else super().norm(x, name=name)
+
+
+def _folded_model(network, task, units, folds, head: str, raw: bool) -> keras.Model:
+    """The virtual network of some units, with the weights that Keras starts it with."""
+    backbone, width = network.backbone, network.backbone.input_width
+    layers = FoldedLayers(network.partition, units, folds)
+    image = keras.Input(task.image_shape, dtype="uint8" if raw else "float32", name="images")
+    stride, use_bias = network.input_stride(task), layers.has_bias(f"{task.name}_input_conv")
+    stem = input_features(image, task, width, stride, 0.0, "float32", use_bias)
+    [feature] = backbone(Features([stem], width), layers).tensors
+    outputs = layers.head(feature, task.num_classes, name=head)
+    if raw:
+        outputs = keras.layers.Softmax(dtype="float32", name="probabilities")(outputs)
+    return keras.Model(image, outputs, name=head.removesuffix("_head"))
+
+
+def _fold(conv, norm) -> list[np.ndarray]:
+    """Kernel and bias of a convolution that does what `conv` and then `norm` do."""
+    gamma, beta, mean, variance = (np.asarray(w, np.float64) for w in norm.get_weights())
+    scale = gamma / np.sqrt(variance + norm.epsilon)
+    kernel = conv.get_weights()[0] * scale  # output channels are the last axis
+    return [kernel.astype(np.float32), (beta - mean * scale).astype(np.float32)]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Value:
+    """Stands for a feature map: its width, and the convolution whose plain output it is."""
+
+    width: int
+    conv: str | None = None
+
+
+class _FoldFinder:
+    """Layers that compute nothing, and record who reads the output of each convolution."""
+
+    def __init__(self):
+        self.norms = {}  # {convolution: a normalization that reads it}
+        self.readers = collections.Counter()
+
+    def conv(self, x, width, kernel_size, stride, *, name):
+        self._read(x)
+        return _Value(width, name)
+
+    def norm(self, x, *, name):
+        self._read(x)
+        if x.conv:
+            self.norms[x.conv] = name
+        return _Value(x.width)
+
+    def relu(self, x):
+        self._read(x)
+        return _Value(x.width)
+
+    def add(self, x, y):
+        self._read(x, y)
+        return _Value(y.width)
+
+    def shortcut(self, x, width, stride):
+        self._read(x)
+        return _Value(width)
+
+    def pool(self, x):
+        self._read(x)
+        return _Value(x.width)
+
+    def _read(self, *values):
+        self.readers.update(value.conv for value in values if value.conv)

@@ -1,0 +1,145 @@
+"""What an experiment is: a scenario (tasks, backbone, units) and a recipe to train it by.
+
+Plain values, filled by gin files (see `dvn_tf.configuration`) or by hand.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+from dvn_tf.backbones import Backbone
+from dvn_tf.data import Task, check_tasks
+from dvn_tf.errors import UserError
+from dvn_tf.units import UnitPartition, UnitTable
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    """Several tasks, learned by one network whose channels are cut into units.
+
+    Args:
+        name: names the run folders and the tables of results; the paper's are J1, J2, J3, H1.
+        tasks: the tasks, in the order of their IDs: neighbours share units first.
+        backbone: `WideResNet` or `ResNet`.
+        num_units: number of units U; None means one for each task.
+        num_levels: number of levels n_h, level l having l units; None means U.
+        level_sizes: instead of `num_levels`, the number of units of each level, as (2, 3, 4).
+        rows: instead of the paper's rule, an explicit table: for each task, for each level,
+            the units used, as (((1,), (1, 2)), ((2,), (1, 2))).
+        fractions: the share of the channels that each unit owns; None is an even cut.
+        map_size: side in pixels of the maps that the input layers produce; None is the size of
+            the smallest image, at most 32.
+
+    Raises:
+        UserError: if the parts do not fit each other.
+    """
+
+    name: str
+    tasks: Sequence[Task]
+    backbone: Backbone
+    num_units: int | None = None
+    num_levels: int | None = None
+    level_sizes: Sequence[int] | None = None
+    rows: Sequence | None = None
+    fractions: Sequence[float] | None = None
+    map_size: int | None = None
+
+    def __post_init__(self):
+        object.__setattr__(self, "tasks", tuple(self.tasks))
+        check_tasks(self.tasks)
+        if self.rows is not None and (self.num_levels or self.level_sizes):
+            raise UserError("an explicit table (rows) excludes num_levels and level_sizes")
+        if self.table.num_tasks != len(self.tasks):
+            raise UserError(
+                f"the table has {self.table.num_tasks} rows for {len(self.tasks)} tasks"
+            )
+        if self.partition.num_units != self.table.num_units:
+            raise UserError(
+                f"the table has {self.table.num_units} units, but there are channel fractions "
+                f"for {self.partition.num_units}: give one fraction for each unit"
+            )
+        for width in self.backbone.widths:
+            self.partition.bounds(width)  # raises where a unit would get no channel
+
+    @property
+    def table(self) -> UnitTable:
+        """The task x level table."""
+        if self.rows is not None:
+            return UnitTable(self.rows, self.num_units)
+        return UnitTable.by_rule(len(self.tasks), self.num_units, self.num_levels, self.level_sizes)
+
+    @property
+    def partition(self) -> UnitPartition:
+        """The channel fractions of the units."""
+        if self.fractions is None:
+            return UnitPartition.even(self.table.num_units)
+        return UnitPartition(self.fractions)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a network is trained: SGD with Nesterov momentum (section 4.2) and what goes with it.
+
+    Args:
+        epochs: number of epochs; an epoch is the longest task's.
+        batch_size: images of each task in a step.
+        learning_rate: the initial rate.
+        schedule: "step" (multiply by `decay_factor` at each milestone), "cosine" or "constant".
+        milestones: for "step", where the rate drops, as fractions of all steps.
+        decay_factor: for "step".
+        warmup_epochs: for "cosine", the rate rises linearly from 0 over so many epochs first.
+        momentum: of Nesterov's method.
+        weight_decay: SGD's decay d as Torch counts it, d/2 * sum(w^2) in the loss; kernels only.
+        dtype: Keras dtype policy; "mixed_float16" or "mixed_bfloat16" for mixed precision.
+        seed: of the initial weights, the order of images and their augmentation.
+        evaluate_every: epochs between evaluations on the test images; the last is always one.
+        deterministic: the same command gives the same weights, bit for bit, on CPUs.
+        jit_compile: compile the step with XLA; pays on GPUs, for small networks.
+
+    Raises:
+        UserError: if a value makes no sense.
+    """
+
+    epochs: int = 200
+    batch_size: int = 128
+    learning_rate: float = 0.1
+    schedule: str = "step"
+    milestones: Sequence[float] = (0.3, 0.6, 0.8)
+    decay_factor: float = 0.2
+    warmup_epochs: float = 0.0
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    dtype: str = "float32"
+    seed: int = 0
+    evaluate_every: int = 1
+    deterministic: bool = True
+    jit_compile: bool = False
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size", "evaluate_every"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise UserError(f"Recipe.{name} must be a whole number of at least 1, not {value}")
+        for name in ("learning_rate", "momentum", "weight_decay", "warmup_epochs", "decay_factor"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not value >= 0:
+                raise UserError(f"Recipe.{name} must be a number of at least 0, not {value}")
+        if self.schedule not in ("step", "cosine", "constant"):
+            raise UserError(
+                f"there is no schedule {self.schedule!r}: use 'step', 'cosine' or 'constant'"
+            )
+        if self.warmup_epochs and self.schedule != "cosine":
+            raise UserError("Recipe.warmup_epochs goes with the schedule 'cosine' alone")
+        if self.warmup_epochs >= self.epochs and self.warmup_epochs:
+            raise UserError(
+                f"{self.warmup_epochs} epochs of warm-up leave none of the {self.epochs} to train"
+            )
+        if list(self.milestones) != sorted(self.milestones) or not all(
+            0 < milestone < 1 for milestone in self.milestones
+        ):
+            raise UserError(
+                f"Recipe.milestones must increase between 0 and 1, not {self.milestones}: "
+                "they are fractions of the whole training"
+            )
+        policies = ("float32", "mixed_float16", "mixed_bfloat16")
+        if self.dtype not in policies:
+            raise UserError(f"there is no dtype {self.dtype!r} to train in: use one of {policies}")

@@ -1,0 +1,81 @@
+"""What a network needs to know about a task: pure Python, no data and no tensors."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from dvn_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskInfo:
+    """One image classification task, as a network sees it.
+
+    Args:
+        name: names the task's input, and its outputs "<name>/level<l>".
+        num_classes: size of the logits.
+        image_shape: (height, width, channels) in pixels.
+        mean: of the training images' pixel values (0..255), one number a channel or one for
+            all; the network itself normalizes, so that it takes pixels as they are.
+        std: their standard deviation, likewise.
+        class_names: names of the classes in the order of the labels; may be empty.
+
+    Raises:
+        UserError: if a number makes no sense.
+    """
+
+    name: str
+    num_classes: int
+    image_shape: tuple[int, int, int]
+    mean: tuple[float, ...] = (127.5,)
+    std: tuple[float, ...] = (127.5,)
+    class_names: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        # A reloaded model brings lists.
+        for field in ("image_shape", "mean", "std", "class_names"):
+            object.__setattr__(self, field, tuple(getattr(self, field)))
+        if self.num_classes < 2:
+            raise UserError(f"task {self.name} needs at least 2 classes, not {self.num_classes}")
+        if len(self.image_shape) != 3 or min(self.image_shape) < 1:
+            raise UserError(
+                f"task {self.name}: an image shape is (height, width, channels), "
+                f"not {self.image_shape}"
+            )
+        channels = self.image_shape[-1]
+        if len(self.mean) not in (1, channels) or len(self.std) not in (1, channels):
+            raise UserError(f"task {self.name} needs a mean and std for {channels} channels")
+
+
+def output_name(task: str, level: int) -> str:
+    """The name of one output of a network, "<task>/level<l>", levels counted from 1."""
+    return f"{task}/level{level}"
+
+
+def input_strides(tasks: Sequence[TaskInfo], map_size: int | None = None) -> tuple[int, ...]:
+    """The stride of every task's input layer, so that all tasks meet at one map size.
+
+    Section 4.2: the dimensions of the input layers' outputs "are set to the same by varying
+    the stride size". Images of 32, 64 and 96 pixels get the strides 1, 2 and 3.
+
+    Args:
+        tasks: the tasks of a network.
+        map_size: height of the common maps in pixels; None means the smallest image's
+            height, but no more than 32.
+
+    Raises:
+        UserError: if no whole strides bring the images to one size.
+    """
+    if map_size is None:
+        map_size = min(32, *(task.image_shape[0] for task in tasks))
+    strides = tuple(max(1, round(task.image_shape[0] / map_size)) for task in tasks)
+    sizes = {
+        tuple(-(-side // stride) for side in task.image_shape[:2])
+        for task, stride in zip(tasks, strides, strict=True)
+    }
+    if len(sizes) > 1:
+        shapes = ", ".join(f"{t.name} {t.image_shape[0]}x{t.image_shape[1]}" for t in tasks)
+        raise UserError(
+            f"the images ({shapes}) do not come to one map size by strides {strides}: resize "
+            "them with Task.image_size to multiples of the smallest"
+        )
+    return strides

@@ -1,0 +1,26 @@
+"""Times a scenario's training step against separate networks, and the input pipeline.
+
+    python -m experiments.benchmark --gin_file=gin/j1_cifar.gin --gin_param='Recipe.batch_size=32'
+
+builds the k x n_h network and k x n_h plain Keras networks of the same widths on random
+images, runs them in turn and prints the ratio of their step times.
+"""
+
+from absl import flags
+
+from dvn_tf import benchmark, configuration, programs
+
+programs.define_gin_flags()
+flags.adopt_module_key_flags(programs)  # so that --help shows them
+_ROUNDS = flags.DEFINE_integer("rounds", 5, "Timed rounds.", lower_bound=1)
+
+
+def main(_):
+    scenario, recipe, _ = configuration.read_config(flags.FLAGS.gin_file, flags.FLAGS.gin_param)
+    times = benchmark.step_times(scenario, recipe, _ROUNDS.value)
+    pipeline = benchmark.pipeline_images_per_second(scenario, recipe)
+    print(benchmark.report(scenario, recipe, times, pipeline))
+
+
+if __name__ == "__main__":
+    programs.run(main)

@@ -1,0 +1,59 @@
+import logging
+import socket
+import time
+
+import pytest
+from tensorflow_datasets.core.download import downloader
+
+from dvn_tf.data import Task, load
+from dvn_tf.errors import UserError
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """No name resolves, as on a machine without a network; returns the names asked for."""
+    asked = []
+
+    def fail(host, *_, **__):
+        asked.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("dataset", "host", "advice"),
+    [
+        ("stl10", "ai.stanford.edu", r"tfds.load\('stl10', data_dir='DIR'\).*--data_dir"),
+        ("tiny_imagenet", "cs231n.stanford.edu", r"Put tiny-imagenet-200.zip.*downloads/manual"),
+    ],
+)
+def test_without_a_network_the_user_soon_learns_how_to_provide_the_data(
+    tmp_path, no_network, caplog, dataset, host, advice
+):
+    retries, start = downloader.MAX_RETRIES, time.monotonic()
+    with pytest.raises(UserError, match=rf"{tmp_path}.*{host}.*{advice}") as caught:
+        load(Task("t", dataset), tmp_path)
+    assert time.monotonic() - start < 20
+    assert "\n" not in str(caught.value)
+    assert host in no_network
+    assert not any("retry" in record.getMessage().lower() for record in caplog.records)
+    # What was set aside for the download is back.
+    assert retries == downloader.MAX_RETRIES
+    assert logging.getLogger("urllib3.connectionpool").level == logging.NOTSET
+    assert list((tmp_path / dataset).glob("*")) == []
+
+
+def test_data_that_only_its_user_can_fetch_comes_with_tfds_instructions(tmp_path, no_network):
+    with pytest.raises(UserError, match=r"'imagenet2012' is not in .*manual_dir") as caught:
+        load(Task("t", "imagenet2012", image_size=64), tmp_path)
+    assert "\n" not in str(caught.value)
+    assert no_network == []
+
+
+def test_a_data_folder_that_cannot_be_written_is_named(tmp_path, no_network):
+    folder = tmp_path / "data"
+    folder.write_text("a file where a folder should be")
+    with pytest.raises(UserError, match=f"is not in {folder}"):
+        load(Task("t", "stl10"), folder)

@@ -1,0 +1,205 @@
+"""From a run folder to an export folder, as the program does it."""
+
+import json
+import shutil
+
+import pytest
+
+import dvn_tf
+from dvn_tf import export
+from dvn_tf.export.formats import FORMATS
+from dvn_tf.export.manifest import Manifest, file_facts
+from dvn_tf.export.runners import RUNNERS
+from dvn_tf.run_folder import RunFolder
+
+
+def installed(name):
+    try:
+        FORMATS[name].check()
+    except dvn_tf.UserError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def exported(run_dir, run_program):
+    """The run exported by the program in its default formats, and the manifest."""
+    done = run_program("experiments.export", f"--run_dir={run_dir}")
+    assert done.returncode == 0, done.stderr
+    folder = run_dir / "export"
+    assert str(folder) in done.stdout
+    return folder, json.loads((folder / "manifest.json").read_text())
+
+
+def test_manifest(exported, run_dir):
+    folder, manifest = exported
+    results = RunFolder(run_dir).results()
+    assert manifest["format_version"] == 1
+    for key in ("scenario", "method", "seed", "backbone"):
+        assert manifest[key] == results[key]
+    low = manifest["tasks"]["digits_0-4"]
+    assert (low["image_shape"], low["num_classes"]) == ([8, 8, 1], 5)
+    assert low["class_names"] == ["0", "1", "2", "3", "4"]
+    assert len(low["mean"]) == len(low["std"]) == 1
+    assert len(manifest["files"]) == 8
+    for entry in manifest["files"]:
+        output = results["outputs"][f"{entry['task']}/level{entry['level']}"]
+        for key in ("units", "parameters", "parameters_paper"):
+            assert entry[key] == output[key]
+        assert entry["accuracy"] == pytest.approx(output["accuracy"], abs=1e-6)
+        assert entry["test_examples"] == {"digits_0-4": 180, "digits_5-9": 180}[entry["task"]]
+        assert entry["input"] == {"dtype": "float32", "shape": [8, 8, 1], "range": [0, 255]}
+        assert entry["output"] == "logits"
+        facts = file_facts(folder / entry["file"])
+        assert {key: entry[key] for key in facts} == facts
+        assert entry["file"].startswith(f"{entry['format']}/{entry['task']}_level{entry['level']}")
+
+
+def test_another_format_joins_the_manifest(exported, run_dir, tmp_path):
+    if not installed("litert_int8"):
+        pytest.skip('ai-edge-litert is not installed: pip install -e ".[export]"')
+    folder = shutil.copytree(exported[0], tmp_path / "export")
+    before = exported[1]["files"]
+    after = export.export_run(
+        run_dir, folder, ["litert_int8"], task="digits_5-9", level=1, raw=True
+    )
+    assert after == json.loads((folder / "manifest.json").read_text())
+    assert after["files"][:-1] == before
+    entry = after["files"][-1]
+    assert entry["file"] == "litert_int8/digits_5-9_level1.tflite"
+    assert (entry["input"]["dtype"], entry["output"]) == ("uint8", "probabilities")
+    assert entry["accuracy"] > 0.8
+    again = export.export_run(run_dir, folder, ["keras"], task="digits_5-9", level=1)
+    assert [e["file"] for e in again["files"]] == [e["file"] for e in after["files"]]
+
+
+def test_bundle(run_dir, tmp_path):
+    names = ["digits_0-4/level1", "digits_5-9/level2"]
+    manifest = export.export_bundle(run_dir, names, tmp_path)
+    [entry] = manifest["bundles"]
+    assert entry["file"] == "bundle/digits_0-4_level1+digits_5-9_level2"
+    assert entry["units"] == [1, 2]
+    outputs = RunFolder(run_dir).results()["outputs"]
+    for name, signature in zip(names, entry["signatures"], strict=True):
+        assert signature["signature"] == name.replace("/", "_")
+        assert signature["accuracy"] == pytest.approx(outputs[name]["accuracy"], abs=1e-6)
+    assert manifest["files"] == []
+
+
+def test_without_the_data_there_is_no_accuracy(run_dir, tmp_path, capsys):
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in ("model.keras", "results.json"):
+        shutil.copy(run_dir / name, run)
+    manifest = export.export_run(run, formats=["keras"], task="digits_0-4", level=1)
+    [entry] = manifest["files"]
+    assert (entry["accuracy"], entry["test_examples"]) == (None, 0)
+    assert "No accuracy is measured" in capsys.readouterr().out
+    if installed("litert_int8"):
+        with pytest.raises(dvn_tf.UserError, match=r"config\.gin"):
+            export.export_run(run, formats=["litert_int8"])
+
+
+@pytest.mark.parametrize(
+    "setting, message",
+    [
+        ({"task": "cats"}, "there is no task 'cats': the run has digits_0-4, digits_5-9"),
+        ({"level": 3}, "there is no level 3: the run has levels 1 to 2"),
+        ({"level": 0}, "there is no level 0"),
+        ({"formats": ["pickle"]}, "there is no format 'pickle'"),
+        ({"formats": []}, "no format"),
+        ({"export_dir": "/dev/null/export"}, "cannot make the export folder"),
+    ],
+)
+def test_bad_settings(run_dir, tmp_path, setting, message):
+    settings = {"export_dir": tmp_path / "export", **setting}
+    with pytest.raises(dvn_tf.UserError, match=message):
+        export.export_run(run_dir, **settings)
+    assert not (tmp_path / "export").exists()
+
+
+def test_bad_bundle(run_dir, tmp_path):
+    with pytest.raises(dvn_tf.UserError, match="no virtual network 'cats/level1' to bundle"):
+        export.export_bundle(run_dir, ["cats/level1"], tmp_path)
+
+
+def test_a_run_that_is_not_finished(tmp_path, run_program):
+    done = run_program("experiments.export", f"--run_dir={tmp_path}")
+    assert done.returncode == 1
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert "holds no trained network (model.keras)" in line
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_cut_short(run_dir, tmp_path):
+    content = (run_dir / "model.keras").read_bytes()
+    (tmp_path / "model.keras").write_bytes(content[: len(content) // 2])
+    with pytest.raises(dvn_tf.UserError, match="is not a whole Keras model"):
+        export.export_run(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+
+
+def test_a_plain_model_is_refused(run_dir, tmp_path):
+    plain = RunFolder(run_dir).load_model().extract("digits_0-4", 1)
+    plain.save(tmp_path / "model.keras")
+    with pytest.raises(dvn_tf.UserError, match="no deep virtual network"):
+        export.export_run(tmp_path)
+
+
+def test_a_folder_that_holds_another_export(run_dir, exported, tmp_path):
+    folder = shutil.copytree(exported[0], tmp_path / "export")
+    manifest = folder / "manifest.json"
+    text = manifest.read_text().replace('"seed": 0', '"seed": 1')
+    manifest.write_text(text)
+    before = file_facts(folder)
+    with pytest.raises(dvn_tf.UserError, match=r"export of another run \(another seed\)"):
+        export.export_run(run_dir, folder)
+    manifest.write_text(text[:200])
+    with pytest.raises(dvn_tf.UserError, match="is damaged"):
+        export.export_run(run_dir, folder)
+    manifest.write_text(text)
+    assert file_facts(folder) == before
+
+
+def test_a_full_disk_is_reported(run_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr(FORMATS["keras"], "write", _fail)
+    with pytest.raises(dvn_tf.UserError, match=r"cannot write .*: No space left on device"):
+        export.export_run(run_dir, tmp_path, ["keras"])
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_a_folder_left_half_written(run_dir, exported, tmp_path):
+    folder = shutil.copytree(exported[0], tmp_path / "export")
+    before = file_facts(folder / "tf_saved_model")
+    # As a kill leaves it: a file half written, a folder half written, and a folder that has
+    # stepped aside for its successor.
+    (folder / "keras" / ".partial-1-digits_0-4_level1.keras").write_bytes(b"half")
+    saved = folder / "tf_saved_model"
+    (saved / ".new-digits_0-4_level1").mkdir()
+    (saved / "digits_0-4_level1").rename(saved / ".old-digits_0-4_level1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dvn_tf.export.tensorflow_formats.write_saved_model", _fail)
+        with pytest.raises(dvn_tf.UserError, match="No space left on device"):
+            export.export_run(run_dir, folder, ["tf_saved_model"], "digits_0-4", 1)
+    assert file_facts(saved) == before
+    assert not list(folder.rglob(".*"))
+
+
+def _fail(*_):
+    raise OSError(28, "No space left on device")
+
+
+def test_entries_are_replaced_by_file(tmp_path):
+    manifest = Manifest(tmp_path, {"seed": 0})
+    manifest.add({"file": "a", "bytes": 1})
+    manifest.add({"file": "b", "bytes": 2})
+    manifest.add({"file": "a", "bytes": 3})
+    assert Manifest(tmp_path, {"seed": 0}).content()["files"] == [
+        {"file": "a", "bytes": 3},
+        {"file": "b", "bytes": 2},
+    ]
+
+
+def test_every_format_has_a_runtime():
+    assert list(FORMATS) == list(RUNNERS)

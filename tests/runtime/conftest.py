@@ -1,0 +1,170 @@
+"""Small export folders, as the exporter writes them, with answers computed by Keras."""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+
+
+@dataclasses.dataclass
+class Export:
+    """An export folder and what its networks must answer.
+
+    Attributes:
+        folder: holds the manifest and the files.
+        images: {task: uint8 images}.
+        answers: {(task, level): probabilities by Keras}, of the float networks.
+    """
+
+    folder: pathlib.Path
+    images: dict
+    answers: dict
+
+    def manifest(self) -> dict:
+        return json.loads((self.folder / "manifest.json").read_text())
+
+    def write_manifest(self, manifest) -> None:
+        (self.folder / "manifest.json").write_text(json.dumps(manifest))
+
+    def entry(self, task, level, format="litert") -> dict:
+        """The manifest's entry of one network."""
+        wanted = {"task": task, "level": level, "format": format}
+        return next(f for f in self.manifest()["files"] if wanted.items() <= f.items())
+
+    def path(self, task, level) -> pathlib.Path:
+        return self.folder / self.entry(task, level)["file"]
+
+
+def _keras_network(shape, classes, width, depth, softmax):
+    import keras
+
+    inputs = keras.Input(shape)
+    x = keras.layers.Rescaling(1 / 128, -1)(inputs)
+    x = keras.layers.Conv2D(width, 3, strides=2, padding="same", activation="relu")(x)
+    for _ in range(depth):
+        x = keras.layers.Conv2D(width, 3, padding="same", activation="relu")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    # Large weights, so that the levels answer differently.
+    head = keras.layers.Dense(classes, kernel_initializer=keras.initializers.RandomNormal(0, 3))
+    x = head(x)
+    return keras.Model(inputs, keras.layers.Softmax()(x) if softmax else x)
+
+
+def _litert(model, images=None) -> bytes:
+    """Float bytes, or with images full int8 that takes and gives uint8."""
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    if images is not None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([i[None].astype("float32")] for i in images)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.uint8
+    return converter.convert()
+
+
+def write_export(folder, tasks, depth=1, int8=False) -> Export:
+    """Writes an export folder of untrained networks.
+
+    Args:
+        folder: to write to.
+        tasks: {name: (image shape, number of classes, widths by level, accuracies by level,
+            "logits" or "probabilities")}.
+        depth: number of convolutions after the first.
+        int8: whether the quantized networks are written too.
+    """
+    import keras
+
+    keras.utils.set_random_seed(1)
+    rng = np.random.default_rng(1)
+    export = Export(folder, {}, {})
+    files, infos = [], {}
+    for task, (shape, classes, widths, accuracies, output) in tasks.items():
+        images = rng.integers(0, 256, (6, *shape), dtype=np.uint8)
+        export.images[task] = images
+        infos[task] = {
+            "image_shape": list(shape),
+            "mean": [127.5],
+            "std": [127.5],
+            "num_classes": classes,
+            "class_names": [f"{task} {label}" for label in range(classes)],
+        }
+        for level, (width, accuracy) in enumerate(zip(widths, accuracies, strict=True), start=1):
+            model = _keras_network(shape, classes, width, depth, output == "probabilities")
+            answers = model.predict(images.astype("float32"), verbose=0)
+            if output == "logits":
+                answers = keras.ops.convert_to_numpy(keras.ops.softmax(answers))
+            export.answers[task, level] = answers
+            for format in ("litert", "litert_int8") if int8 else ("litert",):
+                quantized = format == "litert_int8"
+                content = _litert(model, images if quantized else None)
+                file = f"{format}/{task}_level{level}.tflite"
+                (folder / format).mkdir(parents=True, exist_ok=True)
+                (folder / file).write_bytes(content)
+                files.append(
+                    {
+                        "file": file,
+                        "format": format,
+                        "task": task,
+                        "level": level,
+                        "units": list(range(1, level + 1)),
+                        "input": {
+                            "dtype": "uint8" if quantized else "float32",
+                            "shape": list(shape),
+                            "range": [0, 255],
+                        },
+                        "output": output,
+                        "parameters": model.count_params(),
+                        "parameters_paper": model.count_params() // 2,
+                        "bytes": len(content),
+                        "accuracy": accuracy,
+                        "test_examples": 1000,
+                        "sha256": hashlib.sha256(content).hexdigest(),
+                    }
+                )
+    manifest = {
+        "format_version": 1,
+        "scenario": "test",
+        "method": "dvn",
+        "seed": 0,
+        "backbone": "test",
+        "tasks": infos,
+        "files": files,
+    }
+    export.write_manifest(manifest)
+    return export
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory) -> Export:
+    """Two tasks of three levels, float and int8; nobody may change it."""
+    return write_export(
+        tmp_path_factory.mktemp("pristine") / "export",
+        {
+            "colours": ((8, 8, 3), 4, (4, 8, 16), (0.6, 0.8, 0.9), "logits"),
+            "digits": ((10, 6, 1), 3, (4, 8, 24), (0.5, 0.7, 0.95), "probabilities"),
+        },
+        int8=True,
+    )
+
+
+@pytest.fixture
+def export(pristine, tmp_path) -> Export:
+    """A copy of `pristine` that a test may damage."""
+    shutil.copytree(pristine.folder, tmp_path / "export")
+    return dataclasses.replace(pristine, folder=tmp_path / "export")
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory) -> Export:
+    """One task, three levels of about 1, 10 and 38 MB."""
+    accuracies = (0.7, 0.8, 0.9)
+    return write_export(
+        tmp_path_factory.mktemp("large") / "export",
+        {"large": ((32, 32, 3), 10, (80, 256, 512), accuracies, "logits")},
+        depth=4,
+    )
