@@ -6,6 +6,7 @@ and everything that inference needs.
 """
 
 import dataclasses
+import itertools
 import math
 
 from dvn_tf.backbones import Backbone
@@ -130,7 +131,11 @@ def cost(
     )
     features = backbone(stem, layers)
     input_layer = 3 * 3 * channels * backbone.input_width
-    head = (features.channels + 1) * task.num_classes
+    # Weights and offset of each fully connected layer; those added before the last (DA-CNN) are
+    # followed by a learned scale.
+    widths = [features.channels, *task.head_layers, task.num_classes]
+    dense = sum(low * high for low, high in itertools.pairwise(widths))
+    head = dense + sum(widths[1:]) + sum(task.head_layers)
     everything = tuple(range(1, partition.num_units + 1))
     whole = 1.0
     if units != everything:
@@ -140,9 +145,7 @@ def cost(
     return Cost(
         parameters_paper=layers.kernels,
         parameters=input_layer + layers.kernels + layers.norms + head,
-        multiply_adds=input_layer * stem.positions
-        + layers.multiply_adds
-        + features.channels * task.num_classes,
+        multiply_adds=input_layer * stem.positions + layers.multiply_adds + dense,
         density=whole,
     )
 

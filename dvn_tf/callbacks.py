@@ -1,6 +1,7 @@
 """What happens between the batches and epochs of a training run."""
 
 import math
+import time
 
 import keras
 import numpy as np
@@ -8,6 +9,9 @@ import tensorflow as tf
 
 from dvn_tf.errors import UserError
 from dvn_tf.run_folder import RunFolder
+
+_LOSSES = ("_cross_entropy", "_distillation")
+_TITLES = {"_accuracy": "accuracy/", "_cross_entropy": "loss/", "_distillation": "distillation/"}
 
 
 class StopWhenNotFinite(keras.callbacks.Callback):
@@ -62,8 +66,12 @@ class SaveEpochs(keras.callbacks.Callback):
         self.folder = folder
         self.history = list(history)
 
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.perf_counter()
+
     def on_epoch_end(self, epoch, logs=None):
-        self.history.append(dict(sorted(epoch_figures(logs).items())))
+        seconds = {"seconds": round(time.perf_counter() - self.started, 3)}
+        self.history.append(dict(sorted(epoch_figures(logs).items())) | seconds)
         # The checkpoint comes last: it says that all else of the epoch is written.
         self.folder.write_history(self.history)
         self.folder.save_checkpoint(self.model, epoch + 1)
@@ -88,8 +96,9 @@ class Progress(keras.callbacks.ProgbarLogger):
 class TensorBoard(keras.callbacks.Callback):
     """Writes every output's loss and accuracy, under names that sort by task and level.
 
-    The tags are "accuracy/<task>/level<l>" and "loss/<task>/level<l>", the runs "train" and
-    "test"; with them go the summed loss, the learning rate and the configuration as text.
+    The tags are "accuracy/<task>/level<l>" and "loss/<task>/level<l>", or for a task that is kept
+    "distillation/<task>/level<l>", the runs "train" and "test"; with them go the summed loss, the
+    learning rate and the configuration as text.
 
     Args:
         log_dir: folder of the event files.
@@ -116,7 +125,7 @@ class TensorBoard(keras.callbacks.Callback):
             tag = name.removeprefix("val_")
             if tag == "loss":
                 self._write(part, "loss/sum", value, epoch)
-            for metric, title in (("_accuracy", "accuracy/"), ("_cross_entropy", "loss/")):
+            for metric, title in _TITLES.items():
                 if tag.endswith(metric):
                     self._write(part, title + tag.removesuffix(metric), value, epoch)
         rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
@@ -138,21 +147,21 @@ def epoch_figures(logs: dict) -> dict[str, float]:
 
     Batches of test images are padded where one task has fewer than another. The metrics leave
     padding out; Keras's own losses average over batches, empty ones too. So the test loss is
-    put together from the outputs' cross-entropies (Eq. 4, without the L2 term).
+    put together from the outputs' cross-entropies (Eq. 4 or 6, without the L2 term).
 
     Args:
         logs: as Keras hands them to callbacks.
 
     Returns:
-        "loss", "<output>_accuracy" and "<output>_cross_entropy", the same with "val_" for the
-        test images where there are any.
+        "loss", "<output>_accuracy" and "<output>_cross_entropy" or "<output>_distillation", the
+        same with "val_" for the test images where there are any.
     """
     figures = {
         name: float(value)
         for name, value in logs.items()
-        if name == "loss" or name.endswith(("_accuracy", "_cross_entropy"))
+        if name == "loss" or name.endswith(tuple(_TITLES))
     }
-    test = [v for n, v in figures.items() if n.startswith("val_") and n.endswith("_cross_entropy")]
+    test = [v for n, v in figures.items() if n.startswith("val_") and n.endswith(_LOSSES)]
     return figures | ({"val_loss": sum(test)} if test else {})
 
 

@@ -6,10 +6,12 @@ kernel and of its gradient. Which units a stream uses is an argument, never a st
 against `keras.ops` alone.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 from keras import ops
 
 from dvn_tf.units import UnitPartition, Units
@@ -30,8 +32,14 @@ class UnitConv2D(keras.layers.Layer):
         kernel_size: side of the square kernel in pixels.
         strides: stride in pixels, both directions.
         fractions: channel fraction of each unit, see `UnitPartition`.
+        in_channels: width of the input, all units together; None takes the first stream's.
         weight_decay: the decay d of SGD as Torch counts it, added to the loss as d/2 * sum(w^2),
             once per weight however many virtual networks use it.
+        held_units: the units that the kernel holds, where the network has not all of them yet
+            (section 3.3: a sequence grows by one unit a task); None is all.
+        frozen_units: units whose block takes no gradient and no decay: it is left bit for bit as
+            it is, while connections from and to other units are trained (PackNet+).
+        cut_input: whether the input is cut into units; an input layer's output is not.
 
     Call arguments:
         inputs: list of tensors (batch, height, width, channels of the stream's input units).
@@ -60,6 +68,9 @@ class UnitConv2D(keras.layers.Layer):
         fractions: Sequence[float] = (1.0,),
         in_channels: int | None = None,
         weight_decay: float = 0.0,
+        held_units: Units | None = None,
+        frozen_units: Units = (),
+        cut_input: bool = True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -69,6 +80,9 @@ class UnitConv2D(keras.layers.Layer):
         self.fractions = tuple(fractions)
         self.in_channels = in_channels
         self.weight_decay = weight_decay
+        self.held_units = _as_units(held_units)
+        self.frozen_units = tuple(frozen_units)
+        self.cut_input = cut_input
         self.partition = UnitPartition(self.fractions)
         self.partition.bounds(filters)
 
@@ -77,18 +91,25 @@ class UnitConv2D(keras.layers.Layer):
         # where it is not, the first stream is taken to carry all of it.
         if self.in_channels is None:
             self.in_channels = input_shape[0][-1]
+        held_in = self.held_units if self.cut_input else None
+        self.held = (
+            self.partition.intervals(self.in_channels, held_in),
+            self.partition.intervals(self.filters, self.held_units),
+        )
+        rows, columns = (sum(b - a for a, b in intervals) for intervals in self.held)
         self.kernel = self.add_weight(
             name="kernel",
-            shape=(self.kernel_size, self.kernel_size, self.in_channels, self.filters),
+            shape=(self.kernel_size, self.kernel_size, rows, columns),
             initializer="glorot_uniform",  # "the Xavier method", section 4.2
-            regularizer=keras.regularizers.L2(self.weight_decay / 2) if self.weight_decay else None,
+            regularizer=self._decay if self.weight_decay else None,
         )
 
     def blocks(self, in_units: Units | None, out_units: Units) -> tuple[Intervals, Intervals]:
         """The intervals of kernel rows (input) and columns (output channels) of a set of units."""
+        rows, columns = self.held
         return (
-            self.partition.intervals(self.in_channels, in_units),
-            self.partition.intervals(self.filters, out_units),
+            locate(self.partition.intervals(self.in_channels, in_units), rows),
+            locate(self.partition.intervals(self.filters, out_units), columns),
         )
 
     def sub_kernel(self, in_units: Units | None, out_units: Units):
@@ -127,8 +148,8 @@ class UnitConv2D(keras.layers.Layer):
         larger than the level it reaches. Cut from the whole kernel, every virtual network
         would pad its gradient to the full size: k x n_h times the memory traffic.
         """
-        whole = (((0, self.in_channels),), ((0, self.filters),))
-        kernels = {whole: ops.convert_to_tensor(self.kernel)}
+        whole = (((0, self.kernel.shape[2]),), ((0, self.kernel.shape[3]),))
+        kernels = {whole: self._trained_kernel()}
         for blocks in sorted(wanted, key=_area, reverse=True):
             if blocks in kernels:
                 continue
@@ -147,6 +168,28 @@ class UnitConv2D(keras.layers.Layer):
             )
         return kernels
 
+    def _frozen(self) -> np.ndarray:
+        """Where the kernel is frozen: a mask (1, 1, in, out)."""
+        mask = np.zeros((1, 1, *self.kernel.shape[2:]), bool)
+        rows, columns = self.blocks(
+            self.frozen_units if self.cut_input else None, self.frozen_units
+        )
+        for (top, bottom), (left, right) in itertools.product(rows, columns):
+            mask[..., top:bottom, left:right] = True
+        return mask
+
+    def _trained_kernel(self):
+        kernel = ops.convert_to_tensor(self.kernel)
+        if not self.frozen_units:
+            return kernel
+        # A gradient of exactly 0 from the first step on leaves momentum, and so the weight, alone.
+        return ops.where(self._frozen(), ops.stop_gradient(kernel), kernel)
+
+    def _decay(self, kernel):
+        if self.frozen_units:
+            kernel = ops.where(self._frozen(), 0.0, kernel)
+        return 0.5 * self.weight_decay * ops.sum(ops.square(kernel))
+
     def get_config(self):
         return {
             **super().get_config(),
@@ -156,6 +199,9 @@ class UnitConv2D(keras.layers.Layer):
             "fractions": self.fractions,
             "in_channels": self.in_channels,
             "weight_decay": self.weight_decay,
+            "held_units": self.held_units,
+            "frozen_units": self.frozen_units,
+            "cut_input": self.cut_input,
         }
 
 

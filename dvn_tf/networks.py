@@ -15,7 +15,7 @@ from dvn_tf.errors import UserError
 from dvn_tf.layers import UnitConv2D
 from dvn_tf.normalization import StreamBatchNormalization
 from dvn_tf.stream_layers import Features, PlainLayers, VirtualLayers, input_features
-from dvn_tf.tasks import TaskInfo, input_strides, output_name
+from dvn_tf.tasks import TaskInfo, head_name, input_strides, output_name
 from dvn_tf.units import UnitPartition, Units, UnitTable
 
 
@@ -37,6 +37,9 @@ class DeepVirtualNetwork(keras.Model):
             every kernel of the network. Batch normalization and biases are not decayed.
         map_size: side in pixels of the maps where all tasks meet, see `input_strides`.
         dtype: a Keras dtype policy such as "mixed_float16"; None is Keras's own setting.
+        frozen_units: units whose weights training leaves as they are, see `UnitConv2D`.
+
+    Units that no virtual network uses take no memory: the kernels hold those of the table.
 
     Raises:
         UserError: if the parts do not fit each other, or a unit gets no channel in a layer.
@@ -61,9 +64,11 @@ class DeepVirtualNetwork(keras.Model):
         weight_decay: float = 0.0,
         map_size: int | None = None,
         dtype=None,
+        frozen_units: Units = (),
         **kwargs,
     ):
         tasks = tuple(tasks)
+        frozen_units = tuple(frozen_units)
         partition = partition or UnitPartition.even(table.num_units)
         _check_fit(tasks, table, backbone, partition)
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
@@ -74,7 +79,7 @@ class DeepVirtualNetwork(keras.Model):
             for level in range(1, table.num_levels + 1)
         ]
         units = [table.units(row, level) for _, row, level in streams]
-        layers = VirtualLayers(partition, units, weight_decay, policy)
+        layers = VirtualLayers(partition, units, weight_decay, policy, frozen_units)
         inputs, stems = {}, {}
         for task, stride in zip(tasks, input_strides(tasks, map_size), strict=True):
             image = keras.Input(task.image_shape, name=task.name)
@@ -85,7 +90,7 @@ class DeepVirtualNetwork(keras.Model):
         features = Features([stems[task.name] for task, _, _ in streams], backbone.input_width)
         outputs = {
             output_name(task.name, level): layers.head(
-                feature, task.num_classes, name=f"{task.name}_level{level}_head"
+                feature, task, name=head_name(task.name, level)
             )
             for (task, _, level), feature in zip(
                 streams, backbone(features, layers).tensors, strict=True
@@ -99,6 +104,8 @@ class DeepVirtualNetwork(keras.Model):
         self.weight_decay = weight_decay
         self.map_size = map_size
         self.policy = policy
+        self.frozen_units = frozen_units
+        self.norms = layers.norms
 
     @property
     def virtual_networks(self) -> dict[str, tuple[TaskInfo, int, Units]]:
@@ -109,6 +116,17 @@ class DeepVirtualNetwork(keras.Model):
             for level in range(1, self.table.num_levels + 1)
         }
 
+    @property
+    def outputs_by_task(self) -> dict[str, list[str]]:
+        """{task: names of its outputs}, in the table's order."""
+        levels = range(1, self.table.num_levels + 1)
+        return {t.name: [output_name(t.name, level) for level in levels] for t in self.tasks}
+
+    @property
+    def tasks_by_name(self) -> dict[str, TaskInfo]:
+        """{name: task}, in the table's order."""
+        return {task.name: task for task in self.tasks}
+
     def input_stride(self, task: TaskInfo) -> int:
         """The stride in pixels of a task's input layer, see `dvn_tf.tasks.input_strides`."""
         return input_strides(self.tasks, self.map_size)[self.tasks.index(task)]
@@ -116,6 +134,15 @@ class DeepVirtualNetwork(keras.Model):
     def costs(self) -> dict[str, Cost]:
         """The cost of every virtual network, see `dvn_tf.accounting.costs`."""
         return costs(self.tasks, self.table, self.backbone, self.partition, self.map_size)
+
+    def stored_parameters(self) -> tuple[int, int]:
+        """How many the whole network has, all virtual networks together: N_T of Table 1.
+
+        Returns:
+            The paper's count and all, see `dvn_tf.accounting.Cost`.
+        """
+        convolutions = [layer for layer in self.layers if isinstance(layer, UnitConv2D)]
+        return sum(layer.count_params() for layer in convolutions), self.count_params()
 
     def extract(self, task: str, level: int) -> keras.Model:
         """The virtual network (task, level) as a plain model of stock Keras layers.
@@ -140,13 +167,13 @@ class DeepVirtualNetwork(keras.Model):
             stride=self.input_stride(info),
             weight_decay=self.weight_decay,
             dtype=self.policy,
-            head_name=f"{task}_level{level}_head",
+            head=head_name(task, level),
             name=f"{task}_level{level}",
         )
         stream = list(self.virtual_networks).index(name)
         for layer in plain.layers:
             if layer.weights:
-                layer.set_weights(_stream_weights(self.get_layer(layer.name), layer, stream, units))
+                layer.set_weights(_stream_weights(self.get_layer(layer.name), stream, units))
         return plain
 
     def get_config(self) -> dict:
@@ -159,6 +186,7 @@ class DeepVirtualNetwork(keras.Model):
             "weight_decay": self.weight_decay,
             "map_size": self.map_size,
             "dtype": keras.saving.serialize_keras_object(self.policy),
+            "frozen_units": self.frozen_units,
             "name": self.name,
         }
 
@@ -183,7 +211,7 @@ def plain_network(
     stride: int | None = None,
     weight_decay: float = 0.0,
     dtype=None,
-    head_name: str = "head",
+    head: str = "head",
     name: str | None = None,
 ) -> keras.Model:
     """A network of stock Keras layers: a whole backbone, or one at the widths of some units.
@@ -196,7 +224,7 @@ def plain_network(
         stride: of the input layer in pixels; None brings the maps to at most 32 pixels.
         weight_decay: as for `DeepVirtualNetwork`.
         dtype: a Keras dtype policy.
-        head_name: name of the last layer.
+        head: name of the last layer.
         name: of the model.
 
     Returns:
@@ -210,7 +238,7 @@ def plain_network(
     stride = stride or input_strides([task])[0]
     stem = input_features(image, task, backbone.input_width, stride, weight_decay, policy)
     [feature] = backbone(Features([stem], backbone.input_width), layers).tensors
-    return keras.Model(image, layers.head(feature, task.num_classes, name=head_name), name=name)
+    return keras.Model(image, layers.head(feature, task, name=head), name=name)
 
 
 def load_network(file) -> DeepVirtualNetwork:
@@ -234,12 +262,11 @@ def load_network(file) -> DeepVirtualNetwork:
     return network
 
 
-def _stream_weights(source, target, stream: int, units: Units) -> list:
-    """The weights of a layer of the network that its plain counterpart `target` holds."""
+def _stream_weights(source, stream: int, units: Units) -> list:
+    """The weights of a layer of the network that its plain counterpart holds."""
     if isinstance(source, UnitConv2D):
         # The first convolutions read a whole input layer, which is not cut.
-        whole = target.kernel.shape[2] == source.in_channels
-        return [source.sub_kernel(None if whole else units, units)]
+        return [source.sub_kernel(units if source.cut_input else None, units)]
     if isinstance(source, StreamBatchNormalization):
         return list(source.stream_weights(stream))
     return source.get_weights()

@@ -6,7 +6,10 @@ checkpoints/   weights and optimizer after each of the last epochs
 history.json   losses and accuracies of every epoch
 tensorboard/   the same for TensorBoard
 model.keras    the trained network
+stage.json     what a training gave; written after its network
 results.json   every output's accuracy and cost; written last
+
+A run of several stages has a folder of this form for each stage in it.
 """
 
 import difflib
@@ -145,7 +148,24 @@ class RunFolder:
         Raises:
             UserError: if the file is damaged.
         """
-        file = self.path / "results.json"
+        return self._read("results.json")
+
+    def stage(self) -> dict | None:
+        """What `stage.json` holds; None while the stage is not finished.
+
+        Raises:
+            UserError: if the file is damaged.
+        """
+        if not (self.path / "model.keras").exists():
+            return None  # taken away: the last checkpoint gives it back
+        return self._read("stage.json")
+
+    def write_stage(self, record: dict) -> None:
+        """Writes `stage.json`, which says that the stage's network is written."""
+        write_json(self.path / "stage.json", record)
+
+    def _read(self, name: str) -> dict | None:
+        file = self.path / name
         if not file.exists():
             return None
         try:

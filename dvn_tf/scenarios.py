@@ -1,4 +1,4 @@
-"""What an experiment is: a scenario (tasks, backbone, units) and a recipe to train it by.
+"""What is learned and how: a scenario (tasks, backbone, units) and a recipe to train it by.
 
 Plain values, filled by gin files (see `dvn_tf.configuration`) or by hand.
 """
@@ -14,7 +14,7 @@ from dvn_tf.units import UnitPartition, UnitTable
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
-    """Several tasks, learned by one network whose channels are cut into units.
+    """Several tasks, learned by one backbone whose channels are cut into units.
 
     Args:
         name: names the run folders and the tables of results; the paper's are J1, J2, J3, H1.
@@ -28,6 +28,10 @@ class Scenario:
         fractions: the share of the channels that each unit owns; None is an even cut.
         map_size: side in pixels of the maps that the input layers produce; None is the size of
             the smallest image, at most 32.
+        sequential: whether the tasks come one after the other, the images of the earlier ones
+            being gone (section 3.3), instead of all at once.
+        prefix_shares: for methods in which task j uses units 1..j (NestedNet, PackNet+), the share
+            of all parameters that these units hold, for each j; None is j/k.
 
     Raises:
         UserError: if the parts do not fit each other.
@@ -42,10 +46,19 @@ class Scenario:
     rows: Sequence | None = None
     fractions: Sequence[float] | None = None
     map_size: int | None = None
+    sequential: bool = False
+    prefix_shares: Sequence[float] | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "tasks", tuple(self.tasks))
         check_tasks(self.tasks)
+        if self.sequential and len(self.tasks) < 2:
+            raise UserError(f"a sequence needs at least two tasks; {self.name} has one")
+        if self.prefix_shares is not None and len(self.prefix_shares) != len(self.tasks):
+            raise UserError(
+                f"Scenario.prefix_shares gives {len(self.prefix_shares)} shares for "
+                f"{len(self.tasks)} tasks: give one for each task"
+            )
         if self.rows is not None and (self.num_levels or self.level_sizes):
             raise UserError("an explicit table (rows) excludes num_levels and level_sizes")
         if self.table.num_tasks != len(self.tasks):

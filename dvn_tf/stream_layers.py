@@ -85,14 +85,21 @@ class _StreamLayers:
             start += old
         return parts[0] if len(parts) == 1 else keras.ops.concatenate(parts, axis=3)
 
-    def head(self, feature, num_classes: int, name: str):
-        """The fully connected layer of one (task, level), section 4.2: logits, never in half."""
-        return keras.layers.Dense(
-            num_classes,
-            kernel_regularizer=decay(self.weight_decay),
-            dtype=_at_least_single(self.policy),
-            name=name,
-        )(feature)
+    def head(self, feature, task: TaskInfo, name: str):
+        """The fully connected layer of one (task, level), section 4.2: logits, never in half.
+
+        Before it come the layers that DA-CNN adds: each fully connected, then normalized and
+        multiplied by a learned scale (Wang et al., "Growing a brain", CVPR 2017, section 3.3).
+        """
+        dtype = _at_least_single(self.policy)
+        settings = {"kernel_regularizer": decay(self.weight_decay), "dtype": dtype}
+        for number, width in enumerate(task.head_layers, start=1):
+            layer = keras.layers.Dense(
+                width, activation="relu", name=f"{name}_added{number}", **settings
+            )
+            scale = keras.layers.RMSNormalization(dtype=dtype, name=f"{name}_scale{number}")
+            feature = scale(layer(feature))
+        return keras.layers.Dense(task.num_classes, name=name, **settings)(feature)
 
 
 class VirtualLayers(_StreamLayers):
@@ -103,7 +110,21 @@ class VirtualLayers(_StreamLayers):
         units: for each stream the units it uses.
         weight_decay: see `UnitConv2D`.
         policy: the Keras dtype policy.
+        frozen_units: see `UnitConv2D`.
     """
+
+    def __init__(
+        self,
+        partition: UnitPartition,
+        units: list[Units],
+        weight_decay: float,
+        policy,
+        frozen_units: Units = (),
+    ):
+        super().__init__(partition, units, weight_decay, policy)
+        self.frozen_units = frozen_units
+        self.held_units = tuple(sorted({unit for used in units for unit in used}))
+        self.norms: dict[str, tuple[int, bool]] = {}  # of each normalization, x.width and x.cut
 
     def conv(self, x: Features, width: int, kernel_size: int, stride: int, *, name) -> Features:
         """One shared kernel, of which each stream uses its units' block."""
@@ -114,6 +135,9 @@ class VirtualLayers(_StreamLayers):
             fractions=self.partition.fractions,
             in_channels=x.width,
             weight_decay=self.weight_decay,
+            held_units=self.held_units,
+            frozen_units=self.frozen_units,
+            cut_input=x.cut,
             dtype=self.policy,
             name=name,
         )
@@ -123,6 +147,7 @@ class VirtualLayers(_StreamLayers):
 
     def norm(self, x: Features, *, name) -> Features:
         """Batch normalization, one for each stream."""
+        self.norms[name] = (x.width, x.cut)
         widths = [tensor.shape[-1] for tensor in x.tensors]
         layer = StreamBatchNormalization(widths, dtype=self.policy, name=name)
         return dataclasses.replace(x, tensors=layer(x.tensors))

@@ -18,6 +18,7 @@ class TaskInfo:
             all; the network itself normalizes, so that it takes pixels as they are.
         std: their standard deviation, likewise.
         class_names: names of the classes in the order of the labels; may be empty.
+        head_layers: widths of fully connected layers before the logits; DA-CNN has such.
 
     Raises:
         UserError: if a number makes no sense.
@@ -29,10 +30,11 @@ class TaskInfo:
     mean: tuple[float, ...] = (127.5,)
     std: tuple[float, ...] = (127.5,)
     class_names: tuple[str, ...] = ()
+    head_layers: tuple[int, ...] = ()
 
     def __post_init__(self):
         # A reloaded model brings lists.
-        for field in ("image_shape", "mean", "std", "class_names"):
+        for field in ("image_shape", "mean", "std", "class_names", "head_layers"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
         if self.num_classes < 2:
             raise UserError(f"task {self.name} needs at least 2 classes, not {self.num_classes}")
@@ -51,6 +53,16 @@ def output_name(task: str, level: int) -> str:
     return f"{task}/level{level}"
 
 
+def head_name(task: str, level: int) -> str:
+    """The name of the fully connected layer that gives an output."""
+    return f"{task}_level{level}_head"
+
+
+def common_map_size(tasks: Sequence[TaskInfo], map_size: int | None = None) -> int:
+    """The height of the maps where tasks meet: as given, or of the smallest image up to 32."""
+    return map_size or min(32, *(task.image_shape[0] for task in tasks))
+
+
 def input_strides(tasks: Sequence[TaskInfo], map_size: int | None = None) -> tuple[int, ...]:
     """The stride of every task's input layer, so that all tasks meet at one map size.
 
@@ -65,8 +77,7 @@ def input_strides(tasks: Sequence[TaskInfo], map_size: int | None = None) -> tup
     Raises:
         UserError: if no whole strides bring the images to one size.
     """
-    if map_size is None:
-        map_size = min(32, *(task.image_shape[0] for task in tasks))
+    map_size = common_map_size(tasks, map_size)
     strides = tuple(max(1, round(task.image_shape[0] / map_size)) for task in tasks)
     sizes = {
         tuple(-(-side // stride) for side in task.image_shape[:2])

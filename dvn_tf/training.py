@@ -1,12 +1,12 @@
 """Training a network by a recipe, with checkpoints from which an interrupted run goes on."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 import tensorflow as tf
 
-from dvn_tf import callbacks, objectives
+from dvn_tf import callbacks
 from dvn_tf.data import TaskData, pipelines
 from dvn_tf.networks import DeepVirtualNetwork
 from dvn_tf.run_folder import RunFolder
@@ -104,20 +104,24 @@ def compile_network(
 
 
 def train(
-    network: DeepVirtualNetwork,
+    network: keras.Model,
     datas: Sequence[TaskData],
+    outputs: Mapping[str, Sequence[str]],
+    objective: dict,
     recipe: Recipe,
     folder: RunFolder,
     config: str,
 ) -> None:
-    """Trains by Eq. 4, going on from the newest checkpoint in the folder if there is one.
+    """Trains a network, going on from the newest checkpoint in the folder if there is one.
 
     Order and augmentation of the images depend on seed and epoch alone and a checkpoint
     holds all the rest, so an interrupted run ends with the weights of one that never was.
 
     Args:
-        network: from `build_network`; it is compiled here.
-        datas: the tasks' images, in the order of the network's tasks.
+        network: the network to fit, not compiled.
+        datas: the images to learn from, of the network's inputs.
+        outputs: for each of their tasks, the network's outputs that learn from it.
+        objective: arguments for `compile`, as `dvn_tf.objectives` gives them.
         recipe: the hyper-parameters.
         folder: the run's folder.
         config: the operative configuration, for TensorBoard.
@@ -127,14 +131,12 @@ def train(
             the loss becomes NaN or infinite.
     """
     steps = pipelines.steps_per_epoch(datas, recipe.batch_size)
-    objective = objectives.joint_objective(network.virtual_networks)
     compile_network(network, recipe, steps, objective)
     epochs_done = folder.restore(network)
     if epochs_done >= recipe.epochs:
         return
     if epochs_done:
         print(f"Going on after epoch {epochs_done} of the run in {folder}.", flush=True)
-    outputs = _outputs_by_task(network)
     network.fit(
         pipelines.training_dataset(
             datas, outputs, recipe.batch_size, recipe.seed, epochs_done, recipe.epochs
@@ -155,40 +157,38 @@ def train(
     )
 
 
+def log_results(log_dir, results: dict) -> None:
+    """Writes a run's settings and final accuracies for TensorBoard's comparison of runs."""
+    from dvn_tf.comparison import tensorboard
+
+    tensorboard.write_run(log_dir, results)
+
+
 def evaluate(
-    network: DeepVirtualNetwork, datas: Sequence[TaskData], batch_size: int
-) -> dict[str, dict]:
-    """Accuracy, loss and cost of every output on its task's whole test split.
+    network: keras.Model,
+    datas: Sequence[TaskData],
+    outputs: Mapping[str, Sequence[str]],
+    batch_size: int,
+) -> dict[str, dict[str, float]]:
+    """Accuracy and loss of every output that has labels, on its task's whole test split.
 
     Args:
         network: a compiled network.
-        datas: the tasks' images, in the order of the network's tasks.
+        datas: the images of the network's inputs.
+        outputs: for each of their tasks, the network's outputs that read it.
         batch_size: images of each task at a time.
 
     Returns:
-        {"task/level1": {"accuracy", "loss", "units", "parameters", "parameters_paper",
-        "density", "bytes", "multiply_adds"}, ...}, as `results.json` has it.
+        {"task/level1": {"accuracy", "loss"}, ...}; an output that is distilled has none.
     """
-    dataset = pipelines.evaluation_dataset(datas, _outputs_by_task(network), batch_size)
+    dataset = pipelines.evaluation_dataset(datas, outputs, batch_size)
     metrics = network.evaluate(dataset, return_dict=True, verbose=0)
-    costs = network.costs()
     return {
         name: {
             "accuracy": float(metrics[f"{name}_accuracy"]),
             "loss": float(metrics[f"{name}_cross_entropy"]),
-            "units": list(units),
-            "parameters": costs[name].parameters,
-            "parameters_paper": costs[name].parameters_paper,
-            "density": costs[name].density,
-            "bytes": costs[name].bytes,
-            "multiply_adds": costs[name].multiply_adds,
         }
-        for name, (_, _, units) in network.virtual_networks.items()
+        for names in outputs.values()
+        for name in names
+        if f"{name}_accuracy" in metrics
     }
-
-
-def _outputs_by_task(network: DeepVirtualNetwork) -> dict[str, list[str]]:
-    outputs: dict[str, list[str]] = {}
-    for name, (task, _, _) in network.virtual_networks.items():
-        outputs.setdefault(task.name, []).append(name)
-    return outputs

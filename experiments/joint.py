@@ -1,32 +1,26 @@
-"""Joint learning of several tasks at several memory levels in one network.
+"""Joint learning of several tasks, in one network at several memory levels or by another method.
 
     python -m experiments.joint --gin_file=gin/quickstart.gin
 
-trains the scenario of a gin file and writes a run folder. The same command continues a run
-that was interrupted.
+trains the scenario of a gin file and writes a run folder. The same command continues a run that
+was interrupted. A second file chooses a compared method:
+
+    python -m experiments.joint --gin_file=gin/j1_cifar.gin --gin_file=gin/methods/packnet.gin
+
+--seeds=0,1,2 runs it once for each seed.
 """
 
 from absl import flags
 
-from dvn_tf import configuration, joint, programs
+from dvn_tf import programs
+from experiments import training_program
 
-programs.define_gin_flags()
-flags.adopt_module_key_flags(programs)  # so that --help shows them
-_RUN_DIR = flags.DEFINE_string(
-    "run_dir", None, "Folder of the run; by default runs/<scenario>/dvn/seed<n>."
-)
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of TFDS's prepared datasets; by default TFDS's own."
-)
-_SEED = flags.DEFINE_integer("seed", None, "Recipe.seed of this run.")
+for _module in (programs, training_program):
+    flags.adopt_module_key_flags(_module)  # so that --help shows them
 
 
 def main(_):
-    params = list(flags.FLAGS.gin_param)
-    if _SEED.value is not None:
-        params.append(f"Recipe.seed = {_SEED.value}")
-    scenario, recipe, config = configuration.read_config(flags.FLAGS.gin_file, params)
-    joint.run_joint(scenario, recipe, config, _RUN_DIR.value, _DATA_DIR.value)
+    training_program.train(sequential=False)
 
 
 if __name__ == "__main__":

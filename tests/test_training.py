@@ -11,9 +11,16 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from dvn_tf import configuration, data, training
 from dvn_tf.errors import UserError
+from dvn_tf.objectives import joint_objective
 from dvn_tf.run_folder import RunFolder
 from dvn_tf.scenarios import Recipe
 from dvn_tf.stream_layers import decay
+
+
+def fit(network, datas, recipe, folder, config):
+    """Trains all outputs of a network."""
+    objective = joint_objective(network.virtual_networks)
+    training.train(network, datas, network.outputs_by_task, objective, recipe, folder, config)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +38,7 @@ def trained(digits, tmp_path_factory):
     folder.claim(config)
     training.prepare_backend(recipe)
     network = training.build_network(scenario, [d.info for d in datas], recipe)
-    training.train(network, datas, recipe, folder, config)
+    fit(network, datas, recipe, folder, config)
     return network, folder
 
 
@@ -86,8 +93,8 @@ def test_weight_decay_acts_as_in_torch():
 def test_evaluation_equals_prediction_by_hand(trained, digits):
     network, _ = trained
     _, recipe, _, datas = digits
-    outputs = training.evaluate(network, datas, recipe.batch_size)
-    for name, (task, level, units) in network.virtual_networks.items():
+    outputs = training.evaluate(network, datas, network.outputs_by_task, recipe.batch_size)
+    for name, (task, level, _) in network.virtual_networks.items():
         [test] = [d.test for d in datas if d.task.name == task.name]
         logits = network.extract(task.name, level).predict(test.images.astype("float32"), verbose=0)
         shifted = logits - logits.max(axis=1, keepdims=True)
@@ -97,7 +104,6 @@ def test_evaluation_equals_prediction_by_hand(trained, digits):
             (logits.argmax(axis=1) == test.labels).mean(), abs=1e-6
         )
         assert outputs[name]["loss"] == pytest.approx(loss, rel=1e-4)
-        assert outputs[name]["units"] == list(units)
 
 
 def test_loss_falls(trained):
@@ -113,7 +119,7 @@ def test_test_loss_of_an_epoch_leaves_padding_out(trained, digits):
     _, recipe, _, datas = digits
     assert all(len(data.test) % recipe.batch_size for data in datas)
     last = folder.history(epochs_done=2)[-1]
-    outputs = training.evaluate(network, datas, recipe.batch_size)
+    outputs = training.evaluate(network, datas, network.outputs_by_task, recipe.batch_size)
     assert last["val_loss"] == pytest.approx(sum(o["loss"] for o in outputs.values()), rel=1e-5)
 
 
@@ -144,7 +150,7 @@ def test_mixed_precision_trains(digits, tmp_path):
     assert network.get_layer("group1_block1_conv1").kernel.dtype == "float32"
     folder = RunFolder(tmp_path / "run")
     folder.claim(config)
-    training.train(network, datas, recipe, folder, config)
+    fit(network, datas, recipe, folder, config)
     assert np.isfinite(folder.history(1)[0]["loss"])
 
 
@@ -155,13 +161,13 @@ def test_stops_when_the_loss_is_not_finite(digits, tmp_path):
     recipe = dataclasses.replace(recipe, epochs=4, learning_rate=1e-3)
     network = training.build_network(scenario, [d.info for d in datas], recipe)
     one_epoch = dataclasses.replace(recipe, epochs=1)
-    training.train(network, datas, one_epoch, folder, config)
+    fit(network, datas, one_epoch, folder, config)
     [checkpoint] = folder.checkpoints().values()
     before = checkpoint.read_bytes()
     broken = dataclasses.replace(recipe, learning_rate=1e30)
     network = training.build_network(scenario, [d.info for d in datas], recipe)
     with pytest.raises(UserError, match=r"at step \d+ of epoch 2 \(the checkpoint of epoch 1 is"):
-        training.train(network, datas, broken, folder, config)
+        fit(network, datas, broken, folder, config)
     assert list(folder.checkpoints().values()) == [checkpoint]
     assert checkpoint.read_bytes() == before
 
@@ -187,5 +193,5 @@ def test_batch_larger_than_the_dataset(digits, tmp_path):
     recipe = dataclasses.replace(recipe, batch_size=5000)
     network = training.build_network(scenario, [d.info for d in datas], recipe)
     with pytest.raises(UserError, match="5000"):
-        training.train(network, datas, recipe, RunFolder(tmp_path), config)
+        fit(network, datas, recipe, RunFolder(tmp_path), config)
     assert not any(pathlib.Path(tmp_path).iterdir())

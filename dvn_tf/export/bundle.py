@@ -18,6 +18,7 @@ from dvn_tf.files import whole_folder
 from dvn_tf.layers import locate, take_block
 from dvn_tf.networks import DeepVirtualNetwork
 from dvn_tf.stream_layers import Features, PlainLayers
+from dvn_tf.tasks import head_name
 from dvn_tf.units import Units
 
 
@@ -100,7 +101,7 @@ class Bundle:
         network, width = self.network, self.network.backbone.input_width
         task, level, units = network.virtual_networks[name]
         stem = network.get_layer(f"{task.name}_input_conv")
-        head = network.get_layer(f"{task.name}_level{level}_head")
+        head = head_name(task.name, level)
         layers = _SharedLayers(self, list(network.virtual_networks).index(name), units)
 
         def function(images):
@@ -108,13 +109,23 @@ class Bundle:
             kernel = self.variable(stem.name, lambda: stem.kernel)
             x = keras.ops.conv(x, kernel, strides=network.input_stride(task), padding="same")
             [feature] = network.backbone(Features([x], width), layers).tensors
-            weight = self.variable(f"{head.name}/kernel", lambda: head.kernel)
-            outputs = feature @ weight + self.variable(f"{head.name}/bias", lambda: head.bias)
+            for number in range(1, len(task.head_layers) + 1):
+                added = keras.ops.relu(self._dense(feature, f"{head}_added{number}"))
+                norm = network.get_layer(f"{head}_scale{number}")
+                scale = self.variable(f"{norm.name}/scale", lambda norm=norm: norm.scale)
+                feature = keras.ops.rms_normalization(added, scale, epsilon=norm.epsilon)
+            outputs = self._dense(feature, head)
             if self._output == "probabilities":
                 outputs = keras.ops.softmax(outputs)
             return {self._output: outputs}
 
         return function
+
+    def _dense(self, x, name: str):
+        """What a fully connected layer of the network makes of x, before its activation."""
+        layer = self.network.get_layer(name)
+        kernel = self.variable(f"{name}/kernel", lambda: layer.kernel)
+        return x @ kernel + self.variable(f"{name}/bias", lambda: layer.bias)
 
 
 class _SharedLayers(PlainLayers):

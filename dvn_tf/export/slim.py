@@ -132,7 +132,7 @@ def _folded_model(network, task, units, folds, head: str, raw: bool) -> keras.Mo
     stride, use_bias = network.input_stride(task), layers.has_bias(f"{task.name}_input_conv")
     stem = input_features(image, task, width, stride, 0.0, "float32", use_bias)
     [feature] = backbone(Features([stem], width), layers).tensors
-    outputs = layers.head(feature, task.num_classes, name=head)
+    outputs = layers.head(feature, task, name=head)
     if raw:
         outputs = keras.layers.Softmax(dtype="float32", name="probabilities")(outputs)
     return keras.Model(image, outputs, name=head.removesuffix("_head"))

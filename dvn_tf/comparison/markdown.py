@@ -1,0 +1,57 @@
+"""Markdown, and how figures read in it."""
+
+from collections.abc import Sequence
+
+from dvn_tf.comparison.statistics import Estimate
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A Markdown table whose columns line up in plain text, too.
+
+    Args:
+        head: the columns' titles.
+        rows: the cells; the first column is set left, all others right.
+    """
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in (head, *rows)]
+    widths = [max(3, *(len(row[column]) for row in cells)) for column in range(len(head))]
+    lines = []
+    for row in cells:
+        first, *others = zip(row, widths, strict=True)
+        aligned = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
+        lines.append("| " + " | ".join(aligned) + " |")
+    marks = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    lines.insert(1, "| " + " | ".join(marks) + " |")
+    return lines
+
+
+def with_interval(value: Estimate, sign: str = "") -> str:
+    """ "94.61 ± 0.21", or without the interval where there is none."""
+    mean = f"{value.mean:{sign}.2f}"
+    return mean if value.half is None else f"{mean} ± {value.half:.2f}"
+
+
+def count(number: float) -> str:
+    """A count of parameters as the paper writes it: 7.4M."""
+    if number >= 1e6:
+        return f"{number / 1e6:.1f}M"
+    return f"{number / 1e3:.1f}k" if number >= 1e3 else f"{number:.0f}"
+
+
+def megabytes(number: float) -> str:
+    """A number of bytes in MB (10^6 bytes)."""
+    return f"{number / 1e6:.1f} MB" if number >= 1e5 else f"{number / 1e6:.3f} MB"
+
+
+def duration(seconds: float) -> str:
+    """A time as "2 h 05 min", "3 min 20 s" or "45 s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        hours, minutes = divmod(round(seconds / 60), 60)
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def seeds(method_seeds: Sequence[int]) -> str:
+    """ "3 seeds: 0, 1, 2"."""
+    number = len(method_seeds)
+    return f"{number} seed{'s' * (number > 1)}: {', '.join(map(str, method_seeds))}"

@@ -1,0 +1,71 @@
+"""LwF: learning without forgetting (Li and Hoiem, ECCV 2016)."""
+
+import dataclasses
+from typing import ClassVar
+
+from dvn_tf.errors import UserError
+from dvn_tf.methods.stages import Method, Stage, task_names
+from dvn_tf.methods.whole_backbone import whole_backbone_stage
+from dvn_tf.scenarios import Scenario
+
+
+@dataclasses.dataclass(frozen=True)
+class LwF(Method):
+    """All tasks share the whole backbone; old ones are kept by distillation (Eq. 8).
+
+    For each new task the head alone is trained first, then everything. The warm-up is a part of
+    the epochs, which are as many as every other method's.
+
+    Args:
+        warmup: share of a new task's epochs in which its head alone is trained; 0 is none.
+        temperature: T of the distillation.
+        distillation_weight: of each distillation loss against the cross-entropy.
+    """
+
+    name: ClassVar[str] = "lwf"
+    title: ClassVar[str] = "LwF"
+
+    warmup: float = 0.1
+    temperature: float = 2.0
+    distillation_weight: float = 1.0
+
+    def __post_init__(self):
+        if not 0 <= self.warmup < 1:
+            raise UserError(f"LwF.warmup is a share of the epochs, 0 to below 1, not {self.warmup}")
+
+    def stages(self, scenario: Scenario, epochs: int) -> tuple[Stage, ...]:
+        """See `Method.stages`."""
+        self._needs_sequence(scenario)
+        names = task_names(scenario)
+        stages = [whole_backbone_stage(scenario, names[0], names[:1], epochs)]
+        # At least one epoch of warm-up, and at least one of the rest.
+        warmup = min(max(1, round(self.warmup * epochs)), epochs - 1) if self.warmup else 0
+        for k, name in enumerate(names[1:], start=2):
+            old = names[k - 2]
+            starts_from = [old]
+            if warmup:
+                starts_from.append(f"{name}_warmup")
+                stages.append(
+                    whole_backbone_stage(
+                        scenario,
+                        f"{name}_warmup",
+                        (name,),
+                        warmup,
+                        starts_from=(old,),
+                        frozen_units=(1,),
+                        heads_only=True,
+                    )
+                )
+            stages.append(
+                whole_backbone_stage(
+                    scenario,
+                    name,
+                    names[:k],
+                    epochs - warmup,
+                    starts_from=tuple(starts_from),
+                    teacher=old,
+                    temperature=self.temperature,
+                    distillation_weight=self.distillation_weight,
+                )
+            )
+        return tuple(stages)

@@ -1,0 +1,52 @@
+"""What the methods share that start from the whole backbone trained on the old task."""
+
+from dvn_tf.methods.stages import Stage
+from dvn_tf.scenarios import Scenario
+from dvn_tf.units import UnitPartition, UnitTable
+
+
+def whole_backbone_stage(
+    scenario: Scenario, name: str, tasks: tuple[str, ...], epochs: int, **settings
+) -> Stage:
+    """A stage whose tasks all use the whole backbone at one level, the case of Eq. 8.
+
+    Args:
+        scenario: gives the backbone.
+        name: of the stage.
+        tasks: the network's tasks; the last is the one it learns.
+        epochs: number of epochs.
+        **settings: further fields of `Stage`.
+    """
+    return Stage(
+        name,
+        tasks,
+        learned=tasks[-1:],
+        table=UnitTable((((1,),),) * len(tasks)),
+        partition=UnitPartition.even(1),
+        backbone=scenario.backbone,
+        epochs=epochs,
+        **settings,
+    )
+
+
+def frozen_stages(
+    scenario: Scenario, tasks: tuple[str, ...], epochs: int, head_layers: tuple[int, ...] = ()
+) -> tuple[Stage, ...]:
+    """The first task by the whole backbone, then for each task a head on the frozen network."""
+    first, *others = tasks
+    return (
+        whole_backbone_stage(scenario, first, (first,), epochs),
+        *(
+            whole_backbone_stage(
+                scenario,
+                task,
+                (task,),
+                epochs,
+                starts_from=(first,),
+                frozen_units=(1,),
+                heads_only=True,
+                head_layers=head_layers,
+            )
+            for task in others
+        ),
+    )

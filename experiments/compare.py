@@ -1,0 +1,27 @@
+"""The paper's tables and figures from finished runs of a scenario, methods side by side.
+
+    python -m experiments.compare --runs=runs/J1
+
+reads every results.json below the folder and writes report.md with figures (PNG and SVG) to
+runs/J1/report, and what TensorBoard shows of the comparison to runs/J1/comparison. Nothing is
+trained. Runs that are not finished are named and left out.
+"""
+
+from absl import flags
+
+from dvn_tf import programs
+
+_RUNS = flags.DEFINE_string("runs", "", "Folder of the finished runs, such as runs/J1.")
+_REPORT_DIR = flags.DEFINE_string(
+    "report_dir", None, "Folder to write; by default RUNS/report. A report in it is replaced."
+)
+
+
+def main(_):
+    from dvn_tf.comparison import report  # after the flags were parsed: SciPy takes a second
+
+    report.write_report(_RUNS.value, _REPORT_DIR.value)
+
+
+if __name__ == "__main__":
+    programs.run(main)

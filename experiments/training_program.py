@@ -1,0 +1,63 @@
+"""What the programs that train have in common: their flags, and a run for each seed."""
+
+from absl import flags
+
+from dvn_tf import configuration, programs
+from dvn_tf.errors import UserError
+
+programs.define_gin_flags()
+_RUN_DIR = flags.DEFINE_string(
+    "run_dir", None, "Folder of a single run; by default <runs_dir>/<scenario>/<method>/seed<n>."
+)
+_RUNS_DIR = flags.DEFINE_string("runs_dir", "runs", "Folder of all runs.")
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder of TFDS's prepared datasets; by default TFDS's own."
+)
+_SEED = flags.DEFINE_integer("seed", None, "Recipe.seed of a single run.")
+_SEEDS = flags.DEFINE_list("seeds", [], "A run for each of these seeds, as in 0,1,2.")
+
+
+def train(sequential: bool, old_run: str | None = None) -> None:
+    """Runs what the flags name, once for each seed.
+
+    Args:
+        sequential: which kind of scenario the program is for.
+        old_run: see `dvn_tf.running.run`; "{seed}" in it stands for the seed.
+    """
+    params = list(flags.FLAGS.gin_param)
+    experiments = [
+        configuration.read_experiment(flags.FLAGS.gin_file, [*params, *more]) for more in _seeds()
+    ]
+    scenario = experiments[0].scenario
+    if scenario.sequential != sequential:
+        kind, program = ("joint", "joint") if sequential else ("sequential", "sequential")
+        raise UserError(
+            f"scenario {scenario.name} is {kind}: run it with python -m experiments.{program}"
+        )
+    from dvn_tf import running  # after the flags were parsed: TensorFlow takes seconds
+    from dvn_tf.run_folder import RunFolder
+
+    for experiment in experiments:
+        folder = running.default_folder(experiment, _RUNS_DIR.value)
+        if _RUN_DIR.value is not None:
+            folder = RunFolder(_RUN_DIR.value)
+        old = old_run and old_run.replace("{seed}", str(experiment.recipe.seed))
+        running.run(experiment, folder, _DATA_DIR.value, old)
+
+
+def _seeds() -> list[list[str]]:
+    """For each run the bindings that give it its seed."""
+    if not _SEEDS.value:
+        return [[] if _SEED.value is None else [f"Recipe.seed = {_SEED.value}"]]
+    if _SEED.value is not None or _RUN_DIR.value is not None:
+        other = "--run_dir" if _SEED.value is None else "--seed"
+        raise UserError(f"--seeds and {other} exclude each other: --seeds makes a folder a seed")
+    seeds = [seed.strip() for seed in _SEEDS.value]
+    wrong = [seed for seed in seeds if not seed.isdecimal()]
+    if wrong:
+        raise UserError(f"--seeds takes whole numbers as in 0,1,2, not {wrong[0]!r}")
+    seeds = [int(seed) for seed in seeds]
+    twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+    if twice:
+        raise UserError(f"--seeds lists seed {twice[0]} twice: name each seed once")
+    return [[f"Recipe.seed = {seed}"] for seed in seeds]
