@@ -24,10 +24,12 @@ _HOMES = {
     "UserError": "errors",
     "WideResNet": "backbones",
     "costs": "accounting",
+    "distilling_network": "distillation",
     "draw_table": "reports",
     "joint_objective": "objectives",
     "load_network": "networks",
     "plain_network": "networks",
+    "sequential_objective": "objectives",
 }
 __all__ = sorted(_HOMES)
 

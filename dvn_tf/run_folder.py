@@ -139,8 +139,14 @@ class RunFolder:
             raise UserError(
                 f"{self.path} holds no trained network (model.keras): give the --run_dir of a "
                 "finished run, or let the run finish with the command that started it"
+                + self._networks_inside()
             )
         return load_network(file)
+
+    def _networks_inside(self) -> str:
+        """Where the networks are, if each stage has its own."""
+        inside = sorted(file.parent for file in self.path.glob("*/model.keras"))
+        return f"; there are networks in {', '.join(map(str, inside))}" if inside else ""
 
     def results(self) -> dict | None:
         """What `results.json` holds; None while the run is not finished.

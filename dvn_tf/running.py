@@ -140,7 +140,11 @@ class _Run:
             stage, [infos[name] for name in stage.tasks], recipe, self.map_size, self.networks
         )
         _draw(network, folder, self.experiment.scenario.name)
-        record = train_stage(stage, network, learned, recipe, folder, config, self.networks)
+        record = {
+            "scenario": self.experiment.scenario.name,
+            "method": self.experiment.method.name,
+            "seed": self.experiment.recipe.seed,
+        } | train_stage(stage, network, learned, recipe, folder, config, self.networks)
         folder.save_model(network)
         folder.write_stage(record)
         self.networks[stage.name] = network

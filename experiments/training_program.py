@@ -34,6 +34,8 @@ def train(sequential: bool, old_run: str | None = None) -> None:
         raise UserError(
             f"scenario {scenario.name} is {kind}: run it with python -m experiments.{program}"
         )
+    import keras
+
     from dvn_tf import running  # after the flags were parsed: TensorFlow takes seconds
     from dvn_tf.run_folder import RunFolder
 
@@ -42,6 +44,8 @@ def train(sequential: bool, old_run: str | None = None) -> None:
         if _RUN_DIR.value is not None:
             folder = RunFolder(_RUN_DIR.value)
         old = old_run and old_run.replace("{seed}", str(experiment.recipe.seed))
+        # A run within a series is what it would be by itself.
+        keras.utils.clear_session()
         running.run(experiment, folder, _DATA_DIR.value, old)
 
 

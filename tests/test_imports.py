@@ -20,6 +20,8 @@ CORE = (
     "objectives",
     "accounting",
     "tasks",
+    "distillation",
+    "transfer",
 )
 
 

@@ -68,7 +68,7 @@ def open_manifest(folder: RunFolder, network: DeepVirtualNetwork, export_dir=Non
     if not os.access(path, os.W_OK | os.X_OK):
         raise UserError(f"cannot write to the export folder {path}: choose another --export_dir")
     clear_partial(path)
-    results = folder.results() or {}
+    results = folder.results() or folder.stage() or {}
     return Manifest(
         path,
         {
