@@ -28,6 +28,7 @@ setup(
         "pillow",
         "requests",
         "scikit-learn",
+        "scipy",
         "tensorboard>=2.19",
         "tensorflow>=2.19",
         "tensorflow-datasets>=4.9.7",
@@ -37,6 +38,6 @@ setup(
         # What writes and runs ONNX, and runs LiteRT; the formats keras and tf_saved_model
         # need none of it.
         "export": EXPORT,
-        "test": [*EXPORT, "hypothesis", "jax", "pytest", "ruff", "scipy"],
+        "test": [*EXPORT, "hypothesis", "jax", "pytest", "ruff"],
     },
 )

@@ -28,6 +28,7 @@ _LOOKS = {
 }
 _OTHER_LOOK = ("#000000", "P")
 _LEVEL_COLOURS = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+_BARS = "bars are 95 % intervals where there are several seeds"
 _LEVEL_STYLES = ("-", "--", "-.", ":")
 
 
@@ -112,14 +113,14 @@ def _over_density(figure, comparison, paper) -> Drawn:
     for task, axes in panels.items():
         for place, method in enumerate(methods):
             # Outputs of the same density would hide each other's intervals.
-            _draw_levels(axes, method, task, 0.015 * (place - len(methods) + 1))
+            _draw_levels(axes, method, task, 0.01 * (place - len(methods) + 1))
     _finish(figure, panels, "parameter density", f"{comparison.scenario}: accuracy over density")
     number = {"J2": "5a", "J3": "6"}.get(comparison.scenario) if paper else None
     theirs = f" (the paper's Figure {number}, which prints no numbers)" if number else ""
     return Drawn(
         "accuracy_over_density",
-        f"Test accuracy over parameter density{theirs}; bars are 95 % intervals. "
-        "Those of the same density are set a little apart.",
+        f"Test accuracy over parameter density{theirs}; {_BARS}. Outputs of the same density are "
+        "set a little apart.",
     )
 
 
@@ -138,8 +139,7 @@ def _memory_efficient(figure, comparison, paper) -> Drawn | None:
     networks = single.results["num_networks"]
     return Drawn(
         "memory_efficient",
-        f"One DVN against {networks} NestedNets, one network a task{theirs}; bars are 95 % "
-        "intervals.",
+        f"One DVN against {networks} NestedNets, one network a task{theirs}; {_BARS}.",
     )
 
 
@@ -171,7 +171,8 @@ def _by_method(figure, comparison, paper) -> Drawn:
     diamond = " and the paper's number (open diamond, N = 1)" if paper and paper.rows else ""
     return Drawn(
         "accuracy_by_method",
-        f"Test accuracy of every level: mean with 95 % interval, each seed (bar){diamond}.",
+        f"Test accuracy of every level: mean with its 95 % interval where there are several seeds, "
+        f"each seed (bar){diamond}.",
     )
 
 

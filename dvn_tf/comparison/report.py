@@ -63,7 +63,7 @@ def write_report(
             text = report_text(comparison, paper, drawn, command)
             write_text(temporary / _REPORT, text)
             with whole_folder(board) as temporary_board:
-                tensorboard.write_comparison(temporary_board, comparison, temporary, drawn)
+                tensorboard.write_comparison(temporary_board, comparison.tasks, temporary, drawn)
     except OSError as error:
         raise UserError(
             f"cannot write to {folder} or {board}: {error.strerror or error}"

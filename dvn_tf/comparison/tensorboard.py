@@ -1,8 +1,9 @@
 """Methods, seeds, tasks and levels side by side in TensorBoard.
 
-Every run has its final accuracies and hyper-parameters (the HParams tab); a layout overlays the
-levels of each task (the Custom Scalars tab), and the choice of runs there the methods. All is
-written with TensorBoard's own package: TensorFlow, which `hparams.api` would import, is not.
+Every finished run has its final accuracies and hyper-parameters (the HParams tab); a layout
+overlays the levels of each task (the Custom Scalars tab), and the choice of runs there the
+methods. All is written with TensorBoard's own package: TensorFlow, which its `hparams.api` would
+import, is not.
 """
 
 import pathlib
@@ -12,15 +13,18 @@ from collections.abc import Iterable
 
 from dvn_tf.files import whole_file
 
-# Written whole under a name of its own: a second writing replaces the first.
+# A name of its own, written whole: a second writing replaces the first.
 _FILE = "events.out.tfevents.{}"
 HPARAMS = ("method", "scenario", "seed", "backbone", "units", "epochs", "batch_size")
-COLUMNS = ("method", "seed", "units", "backbone", "scenario")
-TEST = "test"  # the run of the test figures, below a run's TensorBoard folder
+FINAL = "final"  # the folder of what is written at a run's end, beside its `train` and `test`
 
 
 def write_run(log_dir, results: dict) -> None:
     """Writes what only a finished run knows: final accuracies and hyper-parameters.
+
+    They have a folder of their own. No experiment is declared: TensorBoard knows just one,
+    which would hide the outputs of all scenarios but its own, and without one it shows the
+    settings that differ and every scalar of these folders.
 
     Args:
         log_dir: the run's TensorBoard folder, above its `train` and `test`.
@@ -31,28 +35,24 @@ def write_run(log_dir, results: dict) -> None:
     # Runs of one name would be one group, over all scenarios below TensorBoard's folder.
     group = "{scenario} {method} seed {seed}".format(**results)
     values = {name: results[name] for name in HPARAMS}
-    start = summary_v2.hparams_pb(
-        values, trial_id=group, start_time_secs=time.time() - results["seconds"]
-    )
-    log_dir = pathlib.Path(log_dir)
-    _write(log_dir, "run", [(start, 0), (_end(), 0), (_layout(results["tasks"]), 0)])
-    scalars = [
-        (_scalar(f"final/{name}", output["accuracy"]), results["epochs"])
-        for name, output in results["outputs"].items()
-    ]
-    _write(log_dir / TEST, "final", scalars)
+    began = time.time() - results["seconds"]
+    start = summary_v2.hparams_pb(values, trial_id=group, start_time_secs=began)
+    summaries = [(start, 0), (_end(), 0), (_layout(results["tasks"]), 0)]
+    for name, output in results["outputs"].items():
+        summaries.append((_scalar(f"final/{name}", output["accuracy"]), results["epochs"]))
+    _write(pathlib.Path(log_dir) / FINAL, "final", summaries)
 
 
-def write_comparison(log_dir, comparison, figures_dir, drawn) -> None:
-    """Writes the experiment that all runs belong to, the layout, and the report's figures.
+def write_comparison(log_dir, tasks: Iterable[str], figures_dir, drawn) -> None:
+    """Writes the report's figures, and the layout for all runs.
 
     Args:
         log_dir: an empty folder.
-        comparison: the runs, a `runs.Comparison`.
+        tasks: the names of the scenario's tasks.
         figures_dir: where the figures' PNG files lie.
         drawn: the figures, each a `figures.Drawn`.
     """
-    summaries = [(_experiment(comparison), 0), (_layout(comparison.tasks), 0)]
+    summaries = [(_layout(tasks), 0)]
     for figure in drawn:
         image = (pathlib.Path(figures_dir) / f"{figure.name}.png").read_bytes()
         summaries.append((_image(f"comparison/{figure.name}", image, figure.caption), 0))
@@ -73,30 +73,6 @@ def _write(folder: pathlib.Path, name: str, summaries: Iterable[tuple]) -> None:
         writer = RecordWriter(file)
         for event in events:
             writer.write(event.SerializeToString())
-
-
-def _experiment(comparison):
-    """The columns of the HParams tab: the settings, and every output's final accuracy."""
-    from tensorboard.plugins.hparams import summary_v2
-
-    runs = [run for method in comparison.methods.values() for run in method.runs]
-    columns = []
-    # The tab shows five columns unasked, and the other settings are the same in all runs.
-    for name in COLUMNS:
-        values = sorted({run.results[name] for run in runs})
-        columns.append(summary_v2.HParam(name, summary_v2.Discrete(values)))
-    outputs = dict.fromkeys(name for run in runs for name in run.results["outputs"])
-    # The order of tasks, then of levels; methods have different levels.
-    order = list(comparison.tasks)
-    names = sorted(
-        outputs,
-        key=lambda name: (
-            order.index(name.rsplit("/level", 1)[0]),
-            int(name.rsplit("level", 1)[1]),
-        ),
-    )
-    metrics = [summary_v2.Metric(f"final/{name}", group=TEST, display_name=name) for name in names]
-    return summary_v2.hparams_config_pb(columns, metrics)
 
 
 def _end():

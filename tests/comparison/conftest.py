@@ -1,0 +1,161 @@
+"""Folders of finished runs as the training programs leave them, with made-up accuracies."""
+
+import json
+import pathlib
+import types
+import zlib
+
+import numpy as np
+import pytest
+
+CIFAR = {
+    "cifar10": {"classes": 10, "train_images": 50_000, "test_images": 10_000},
+    "cifar100": {"classes": 100, "train_images": 50_000, "test_images": 10_000},
+}
+# {method: (title, networks, {(task's number, level): density})}
+JOINT = {
+    "baseline": ("Baseline", 2, {(0, 1): 1.0, (1, 1): 1.0}),
+    "packnet": ("PackNet+", 1, {(0, 1): 0.5, (1, 1): 1.0}),
+    "nestednet": ("NestedNet", 1, {(0, 1): 0.5, (1, 1): 1.0}),
+    "dvn": ("DVN", 1, {(0, 1): 0.25, (0, 2): 1.0, (1, 1): 0.25, (1, 2): 1.0}),
+}
+SEQUENTIAL = {
+    "feature_extraction": ("Feature Extraction", 1, {(0, 1): 1.0, (1, 1): 1.0}),
+    "da_cnn": ("DA-CNN", 1, {(0, 1): 1.0, (1, 1): 1.0}),
+    "lwf": ("LwF", 1, {(0, 1): 1.0, (1, 1): 1.0}),
+    "nestednet": ("NestedNet", 1, {(0, 1): 0.25, (1, 1): 1.0}),
+    "dvn": ("DVN", 1, {(0, 1): 0.25, (0, 2): 1.0, (1, 1): 0.25, (1, 2): 1.0}),
+}
+SIZE = 7_387_136  # of the whole backbone, in the paper's count
+STAGED = ("packnet", "baseline", "nestednet_single")
+
+
+def accuracy(method, seed, name, best=0.9) -> float:
+    """A made-up accuracy of whole images out of 10,000, always the same for the same output."""
+    generator = np.random.default_rng(zlib.crc32(f"{method} {seed} {name}".encode()))
+    return round(best + 0.01 * len(method) / 10 + 0.01 * generator.uniform(-1, 1), 4)
+
+
+def results_of(scenario, kind, method, spec, seed, tasks, epochs=4, **changes) -> dict:
+    """What `results.json` holds of one run."""
+    title, networks, densities = spec
+    names = list(tasks)
+    outputs, last = {}, {}
+    for (task, level), density in densities.items():
+        name = f"{names[task]}/level{level}"
+        outputs[name] = {
+            "accuracy": accuracy(method, seed, name, 0.9 - 0.15 * task + 0.01 * level),
+            "loss": 0.4,
+            "units": list(range(1, level + 1)),
+            "parameters": round(density * SIZE) + 20_000,
+            "parameters_paper": round(density * SIZE),
+            "density": density,
+            "bytes": 4 * (round(density * SIZE) + 20_000),
+            "multiply_adds": 10**9,
+        }
+        last[name] = {key: outputs[name][key] for key in ("accuracy", "loss")}
+    if kind == "joint" and method not in STAGED:
+        stages = [{"name": "all", "learned": names, "outputs": last}]
+    else:
+        stages = []
+        for number, task in enumerate(names):
+            seen = {n: v for n, v in last.items() if n.rsplit("/", 1)[0] in names[: number + 1]}
+            if number + 1 < len(names):
+                # Before the later tasks an old one stood two points higher, and at one level.
+                seen = {
+                    n: v | {"accuracy": v["accuracy"] + 0.02}
+                    for n, v in seen.items()
+                    if n.endswith("level1")
+                }
+            stages.append({"name": f"task{number + 1}", "learned": [task], "outputs": seen})
+    stages = [stage | {"epochs": epochs, "seconds": 60.0} for stage in stages]
+    return {
+        "scenario": scenario,
+        "kind": kind,
+        "method": method,
+        "title": title,
+        "seed": seed,
+        "epochs": epochs,
+        "backbone": "WRN-32-4",
+        "batch_size": 128,
+        "units": 2,
+        "levels": max(level for _, level in densities),
+        "tasks": tasks,
+        "num_networks": networks,
+        "parameters": networks * (SIZE + 100_000),
+        "parameters_paper": networks * SIZE,
+        "seconds": 3600.0 + 60 * seed,
+        "outputs": outputs,
+        "stages": stages,
+    } | changes
+
+
+def history_of(results, stage) -> list[dict]:
+    """The logs of a stage's epochs: accuracy rises to that of the stage's end."""
+    history = []
+    for epoch in range(1, stage["epochs"] + 1):
+        figures = {"loss": 2.0 / epoch, "val_loss": 2.5 / epoch}
+        for name, output in stage["outputs"].items():
+            risen = (
+                output["accuracy"] * (1 - 0.5 ** (epoch + 1)) / (1 - 0.5 ** (stage["epochs"] + 1))
+            )
+            figures |= {
+                f"{name}_accuracy": min(1.0, risen + 0.01),
+                f"val_{name}_accuracy": risen,
+                f"val_{name}_cross_entropy": 2.5 / epoch,
+            }
+        history.append(figures)
+    return history
+
+
+def write_run(folder: pathlib.Path, results: dict) -> pathlib.Path:
+    """Writes a run folder, without event files."""
+    folder.mkdir(parents=True)
+    (folder / "config.gin").write_text("Recipe.epochs = 4\n")
+    (folder / "results.json").write_text(json.dumps(results))
+    for stage in results["stages"]:
+        # Where there are several stages, each has a folder and a configuration of its own.
+        own = folder if len(results["stages"]) == 1 else folder / stage["name"]
+        own.mkdir(exist_ok=True)
+        (own / "config.gin").write_text("Recipe.epochs = 4\n")
+        (own / "history.json").write_text(json.dumps(history_of(results, stage)))
+    return folder
+
+
+def write_runs(folder, scenario, kind, methods, tasks=CIFAR, seeds=(0, 1, 2), **changes):
+    """Writes runs of every method and seed to <folder>/<method>/seed<n>, and gives the folder."""
+    for method, spec in methods.items():
+        for seed in seeds:
+            results = results_of(scenario, kind, method, spec, seed, tasks, **changes)
+            write_run(folder / method / f"seed{seed}", results)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def made():
+    """The functions above and what they take: a conftest file cannot be imported."""
+    return types.SimpleNamespace(
+        write_runs=write_runs,
+        write_run=write_run,
+        results_of=results_of,
+        CIFAR=CIFAR,
+        JOINT=JOINT,
+        SEQUENTIAL=SEQUENTIAL,
+        SIZE=SIZE,
+    )
+
+
+@pytest.fixture
+def j1(tmp_path) -> pathlib.Path:
+    """J1 with four methods and three seeds."""
+    return write_runs(tmp_path / "J1", "J1", "joint", JOINT)
+
+
+@pytest.fixture
+def s1(tmp_path) -> pathlib.Path:
+    """S1 with five methods and three seeds."""
+    tasks = {
+        name: {"classes": 5, "train_images": 25_000, "test_images": 5_000}
+        for name in ("classes_0-4", "classes_5-9")
+    }
+    return write_runs(tmp_path / "S1", "S1", "sequential", SEQUENTIAL, tasks)

@@ -1,0 +1,230 @@
+"""The report as a whole: its text, its figures, and the folder that it is written to."""
+
+import json
+import re
+import subprocess
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import dvn_tf
+from dvn_tf.comparison import curves, figures
+from dvn_tf.comparison.reading import read_comparison
+from dvn_tf.comparison.report import write_report
+
+
+def sections(text):
+    parts = re.split(r"^## (.*)\n", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_program_writes_the_report(run_program, j1):
+    (j1 / "dvn" / "seed1" / "results.json").unlink()
+    done = run_program("experiments.compare", f"--runs={j1}")
+    assert done.returncode == 0, done.stderr
+    assert f"The report lies in {j1}/report/report.md" in done.stdout
+    assert "DVN, level 2 (100 %): " in done.stdout and "(2 seeds: 0, 2)" in done.stdout
+    assert f"not finished, left out: {j1}/dvn/seed1" in done.stdout
+    text = (j1 / "report" / "report.md").read_text()
+    found = sections(text)
+    assert list(found) == [
+        "Accuracy", "Differences", "Cost", "Settings", "How to write this report",
+    ]  # fmt: skip
+    assert "Table 1 (WRN-32-4, N = 1)" in found["Accuracy"]
+    assert f"- `{j1}/dvn/seed1`" in found["Settings"]
+    assert f"python -m experiments.compare --runs={j1}\n" in found["How to write this report"]
+    names = ["dvn_by_epoch", "accuracy_over_density", "accuracy_by_method", "methods_by_epoch"]
+    assert re.findall(r"\]\((\w+)\.png\)", found["Accuracy"]) == names
+    written = {path.name for path in (j1 / "report").iterdir()}
+    assert written == {"report.md"} | {f"{n}.{end}" for n in names for end in ("png", "svg")}
+    assert "Figure 4" in found["Accuracy"]
+
+
+def test_help_names_the_flags(run_program):
+    done = run_program("experiments.compare", "--help")
+    assert "--runs" in done.stdout and "--report_dir" in done.stdout
+
+
+def test_the_program_loads_no_framework(j1, run_python):
+    done = run_python(
+        "import sys; from dvn_tf.comparison.report import write_report; "
+        f"write_report({str(j1)!r}); print(sorted({{'tensorflow', 'keras'}} & set(sys.modules)))"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_same_runs_give_the_same_bytes(j1, tmp_path):
+    contents = []
+    for _ in range(2):
+        write_report(j1, tmp_path / "out")
+        contents.append({p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()})
+    assert contents[0] == contents[1]
+
+
+def test_a_report_is_replaced_whole(j1, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "report.md").write_text("old")
+    (out / "memory_efficient.png").write_text("a figure that this report does not have")
+    write_report(j1, out)
+    assert (out / "report.md").read_text() != "old"
+    assert not (out / "memory_efficient.png").exists()
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("name", ["thesis.tex", "holiday.png"])
+def test_other_files_are_not_replaced(j1, tmp_path, name):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text("mine")
+    with pytest.raises(dvn_tf.UserError, match=f"out holds other files \\({name}\\)"):
+        write_report(j1, out)
+    assert (out / name).read_text() == "mine"
+    with pytest.raises(dvn_tf.UserError, match="holds other files"):
+        write_report(j1, j1)
+    assert read_comparison(j1).dvn.seeds == (0, 1, 2)
+
+
+def test_a_failed_drawing_leaves_the_old_report(j1, tmp_path, monkeypatch):
+    write_report(j1, tmp_path / "out")
+    before = {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()}
+
+    def full_disk(*_args, **_kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(figures.Figure, "savefig", full_disk)
+    with pytest.raises(dvn_tf.UserError, match=r"cannot write .*No space left on device"):
+        write_report(j1, tmp_path / "out")
+    assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == before
+
+
+def test_settings_say_what_differs_from_the_paper(made, tmp_path):
+    tasks = json.loads(json.dumps(made.CIFAR))
+    tasks["cifar10"]["train_images"] = 20_000
+    folder = made.write_runs(
+        tmp_path, "J1", "joint", made.JOINT, tasks, seeds=(3,), backbone="WRN-14-2", batch_size=64
+    )
+    write_report(folder)
+    found = sections((folder / "report" / "report.md").read_text())
+    for line in (
+        "- backbone: WRN-14-2, in the paper WRN-32-4",
+        "- batch size: 64, in the paper 128",
+        "- cifar10: 2,000 training images a class (20,000), in the paper 5,000 (50,000)",
+        "- epochs: 4; the paper does not give its number",
+        "With one seed there is no interval: Baseline, PackNet+, NestedNet, DVN.",
+        "- DVN: 1 seed: 3",
+    ):
+        assert line in found["Settings"].splitlines()
+    assert "cifar100: 500 training" not in found["Settings"]
+    assert "±" not in found["Accuracy"].split("\n\n", 1)[1]  # the first paragraph explains it
+    assert found["Differences"].count("one seed: nothing can be said") == 18
+
+
+def test_sequential_report(s1):
+    write_report(s1)
+    text = (s1 / "report" / "report.md").read_text()
+    found = sections(text)
+    assert "Forgetting" in found
+    assert "section 4.5 says it the other way round" in found["Accuracy"]
+    assert (s1 / "report" / "forgetting.svg").exists()
+
+
+def test_j2_has_both_parts_of_figure_5(made, tmp_path):
+    densities = (1 / 16, 4 / 16, 9 / 16, 1.0)
+    every = {(task, level): d for task in range(4) for level, d in enumerate(densities, 1)}
+    methods = {
+        "nestednet": ("NestedNet", 1, {(task, 1): (task + 1) / 4 for task in range(4)}),
+        "nestednet_single": ("NestedNet, one network a task", 4, every),
+        "dvn": ("DVN", 1, every),
+    }
+    tasks = {
+        f"part{n}": {"classes": 50, "train_images": 25_000, "test_images": 2_500} for n in range(4)
+    }
+    folder = made.write_runs(tmp_path, "J2", "joint", methods, tasks, seeds=(0,))
+    write_report(folder)
+    text = (folder / "report" / "report.md").read_text()
+    assert "Figure 5a, which prints no numbers" in text and "Figure 5b" in text
+    assert "(paper " not in text
+    drawing = (folder / "report" / "memory_efficient.svg").read_text()
+    assert "<!-- NestedNet, one network a task -->" in drawing and "<!-- DVN -->" in drawing
+    drawing = (folder / "report" / "accuracy_over_density.svg").read_text()
+    assert "<!-- NestedNet, one network a task -->" not in drawing
+
+
+def test_figures_have_content(j1):
+    write_report(j1)
+    for path in (j1 / "report").glob("*.png"):
+        pixels = np.asarray(Image.open(path).convert("RGB")).reshape(-1, 3)
+        assert len(np.unique(pixels, axis=0)) > 50, path.name
+        drawing = path.with_suffix(".svg").read_text()
+        assert "<!-- Task 1 (cifar10) -->" in drawing and "<!-- Task 2 (cifar100) -->" in drawing
+        assert drawing.count("<path") > 20
+
+
+def test_names_with_dollars_are_no_mathematics(made, tmp_path):
+    tasks = dict(zip(("a$b_c", "100$^"), made.CIFAR.values(), strict=True))
+    write_report(made.write_runs(tmp_path, "mine", "joint", made.JOINT, tasks))
+    assert "<!-- Task 1 (a$b_c) -->" in (tmp_path / "report" / "dvn_by_epoch.svg").read_text()
+
+
+def test_curves(j1):
+    dvn = read_comparison(j1).dvn
+    curve = curves.output_curve(dvn, "cifar100", -1)
+    histories = [json.loads((run.path / "history.json").read_text()) for run in dvn.runs]
+    values = 100 * np.array(
+        [[epoch["val_cifar100/level2_accuracy"] for epoch in history] for history in histories]
+    )
+    assert list(curve.epochs) == [1, 2, 3, 4]
+    np.testing.assert_allclose(curve.mean, values.mean(0))
+    from scipy import stats
+
+    np.testing.assert_allclose(curve.half, stats.t.ppf(0.975, 2) * stats.sem(values))
+
+
+def test_curves_over_stages(s1):
+    lwf = read_comparison(s1).methods["lwf"]
+    assert curves.stage_ends(lwf) == [4]
+    assert list(curves.output_curve(lwf, "classes_0-4", -1).epochs) == list(range(1, 9))
+    assert list(curves.output_curve(lwf, "classes_5-9", -1).epochs) == [5, 6, 7, 8]
+    own = curves.output_curve(lwf, "classes_5-9", -1, own_stage=True)
+    assert list(own.epochs) == [1, 2, 3, 4]
+    # The DVN of the first stage has one level: it stands for the one that came later.
+    dvn = read_comparison(s1).dvn
+    top, low = (curves.output_curve(dvn, "classes_0-4", position) for position in (2, 1))
+    np.testing.assert_array_equal(top.mean[:4], low.mean[:4])
+    assert (top.mean[4:] != low.mean[4:]).all()
+
+
+def test_without_histories_there_are_no_curves(j1):
+    for file in j1.rglob("history.json"):
+        file.unlink()
+    write_report(j1)
+    assert not list((j1 / "report").glob("*_by_epoch.*"))
+    assert (j1 / "report" / "accuracy_by_method.png").exists()
+
+
+def test_epochs_without_evaluation_are_left_out(j1):
+    for file in (j1 / "dvn").rglob("history.json"):
+        history = json.loads(file.read_text())
+        for epoch in (0, 2):
+            history[epoch] = {"loss": 1.0}
+        file.write_text(json.dumps(history))
+    assert list(curves.output_curve(read_comparison(j1).dvn, "cifar10", 1).epochs) == [2, 4]
+
+
+def test_the_command_in_the_report_works(run_program, j1, tmp_path):
+    out = tmp_path / "a folder"
+    write_report(j1, out)
+    text = (out / "report.md").read_text()
+    [command] = re.findall(r"^python -m experiments.compare .*$", text, re.MULTILINE)
+    done = subprocess.run(
+        ["bash", "-c", f'printf "%s\\n" {command.removeprefix("python -m ")}'],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    module, *arguments = done.stdout.splitlines()
+    assert run_program(module, *arguments).returncode == 0
+    assert (out / "report.md").read_text() == text

@@ -1,0 +1,164 @@
+"""The cells of Tables 1, 3, 4 and 5, against NumPy and SciPy and the paper's own pages."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from dvn_tf.comparison import markdown, paper, tables
+from dvn_tf.comparison.reading import read_comparison
+
+
+def accuracies(folder, method, *names):
+    """Per cent of each seed, the mean over some outputs, straight from the files."""
+    values = []
+    for file in sorted((folder / method).glob("seed*/results.json")):
+        outputs = json.loads(file.read_text())["outputs"]
+        values.append(100 * np.mean([outputs[name]["accuracy"] for name in names]))
+    return np.array(values)
+
+
+def cell(values, papers=None):
+    low, high = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
+    text = f"{values.mean():.2f} ± {(high - low) / 2:.2f}"
+    return text + (f" (paper {papers})" if papers else "")
+
+
+def made_table(folder):
+    comparison = read_comparison(folder)
+    theirs = paper.scenario(comparison.scenario, comparison.sequential, len(comparison.tasks))
+    return tables.accuracy_table(comparison, theirs)
+
+
+def test_table_1(j1):
+    head, rows = made_table(j1)
+    assert head == [
+        "Method", "N_O", "N_T", "Task 1 (cifar10)", "Task 2 (cifar100)", "Average", "seeds",
+    ]  # fmt: skip
+    printed = [  # Table 1, with each method's outputs
+        ("baseline", 1, "Baseline", "1 (paper 1)", "14.8M (paper 14.8M)", "94.8 76.4 85.6"),
+        ("packnet", 1, "PackNet+", "2 (paper 2)", "7.4M (paper 7.4M)", "94.5 75.3 84.9"),
+        ("nestednet", 1, "NestedNet", "2 (paper 2)", "7.4M (paper 7.4M)", "94.7 76.7 85.7"),
+        ("dvn", 1, "DVN, level 1 (25 %)", "4 (paper 4)", "7.4M (paper 7.4M)", "94.6 75.0 84.8"),
+        ("dvn", 2, "DVN, level 2 (100 %)", "", "", "95.1 77.3 86.2"),
+    ]
+    assert len(rows) == len(printed)
+    for row, (method, level, title, outputs, parameters, numbers) in zip(
+        rows, printed, strict=True
+    ):
+        first, second, average = numbers.split()
+        names = f"cifar10/level{level}", f"cifar100/level{level}"
+        assert row == [
+            title,
+            outputs,
+            parameters,
+            cell(accuracies(j1, method, names[0]), first),
+            cell(accuracies(j1, method, names[1]), second),
+            cell(accuracies(j1, method, *names), average),
+            "3",
+        ]
+
+
+def test_table_3(made, tmp_path):
+    tasks = {
+        "coarse": {"classes": 20, "train_images": 50_000, "test_images": 10_000},
+        "fine": {"classes": 100, "train_images": 50_000, "test_images": 10_000},
+    }
+    methods = {
+        # Four networks, two widths a task.
+        "baseline": ("Baseline", 4, {(t, i): d for t in (0, 1) for i, d in ((1, 0.25), (2, 1.0))}),
+        "nestednet": ("NestedNet", 1, {(0, 1): 0.25, (1, 1): 1.0}),
+        "dvn": made.JOINT["dvn"],
+    }
+    folder = made.write_runs(tmp_path, "H1", "joint", methods, tasks)
+    head, rows = made_table(folder)
+    assert head == ["Method", "N_O", *["Task 1 (20)"] * 2, *["Task 2 (100)"] * 2]
+    sizes = ["1.8M (paper 1.8M)", "7.4M (paper 7.4M)"]
+    assert rows[0] == ["No. parameters", "—", *sizes, *sizes]
+    printed = {  # Table 3
+        "baseline": ("1", {"coarse": ("82.1", "84.9"), "fine": ("73.4", "75.7")}),
+        "nestednet": ("2", {"coarse": ("83.7", None), "fine": (None, "76.6")}),
+        "dvn": ("4", {"coarse": ("84.1", "86.1"), "fine": ("74.9", "76.9")}),
+    }
+    for row, (method, (outputs, numbers)) in zip(rows[1:], printed.items(), strict=True):
+        assert row[1] == f"{outputs} (paper {outputs})"
+        expected = []
+        for task in tasks:
+            for level, number in enumerate(numbers[task], start=1):
+                own = 1 if method == "nestednet" else level
+                values = accuracies(folder, method, f"{task}/level{own}") if number else None
+                expected.append("—" if values is None else cell(values, number))
+        assert row[2:] == expected
+
+
+TABLE_4 = {
+    "feature_extraction": "96.3 85.7 91.0",
+    "da_cnn": "96.3 90.1 93.2",
+    "lwf": "95.3 97.1 96.2",
+    "nestednet": "93.9 98.2 96.05",
+    "dvn 1": "95.4 97.7 96.55",
+    "dvn 2": "95.8 98.1 96.95",
+}
+TABLE_5 = {
+    "feature_extraction": "94.9 53.2 74.05",
+    "da_cnn": "94.9 57.4 76.15",
+    "lwf": "93.4 77.2 85.3",
+    "nestednet": "93.1 77.9 85.5",
+    "dvn 1": "93.1 78.0 85.55",
+    "dvn 2": "93.4 78.7 86.05",
+}
+
+
+@pytest.mark.parametrize("scenario, printed", [("S1", TABLE_4), ("S2", TABLE_5)])
+def test_tables_4_and_5(made, tmp_path, scenario, printed):
+    folder = made.write_runs(tmp_path, scenario, "sequential", made.SEQUENTIAL)
+    head, rows = made_table(folder)
+    assert head == [
+        "", "Feature Extraction", "DA-CNN", "LwF", "NestedNet", "DVN, level 1 (25 %)",
+        "DVN, level 2 (100 %)",
+    ]  # fmt: skip
+    assert [row[0] for row in rows] == ["Task 1 (cifar10)", "Task 2 (cifar100)", "Average", "seeds"]
+    assert rows[3][1:] == ["3"] * 6
+    for column, (key, numbers) in enumerate(printed.items(), start=1):
+        method, _, level = key.partition(" ")
+        names = [f"{task}/level{level or 1}" for task in made.CIFAR]
+        for row, outputs, number in zip(
+            rows, ([names[0]], [names[1]], names), numbers.split(), strict=False
+        ):
+            assert row[column] == cell(accuracies(folder, method, *outputs), number)
+
+
+def test_other_scenarios_have_no_papers_numbers(made, tmp_path):
+    folder = made.write_runs(tmp_path, "mine", "joint", made.JOINT, seeds=(4,))
+    head, rows = made_table(folder)
+    assert head[:3] == ["Method", "N_O", "N_T"]
+    assert "paper" not in str(rows)
+    # One seed: a mean without an interval.
+    assert rows[0][3] == f"{accuracies(folder, 'baseline', 'cifar10/level1')[0]:.2f}"
+
+
+def test_paper_has_no_row_for_another_number_of_levels():
+    assert paper.SCENARIOS["J1"].accuracy("dvn", 0, -1, 2) == 95.1
+    assert paper.SCENARIOS["J1"].accuracy("dvn", 0, 1, 3) is None
+    assert paper.SCENARIOS["H1"].accuracy("dvn", None, 1, 2) is None  # Table 3 has no averages
+    assert paper.scenario("J1", False, 3) is None
+    assert paper.scenario("J1", True, 2) is None
+    assert paper.scenario("quickstart", False, 2) is None
+
+
+def test_papers_averages_are_those_of_its_tasks():
+    for scenario in paper.SCENARIOS.values():
+        for row in (row for rows in scenario.rows.values() for row in rows):
+            if row.average is not None:
+                assert row.average == pytest.approx(np.mean(row.accuracies), abs=0.051)
+
+
+def test_markdown():
+    lines = markdown.table(["a", "b|c"], [["x", "1"], ["long", "22"]])
+    assert lines == ["| a    | b\\|c |", "| ---- | ---: |", "| x    |    1 |", "| long |   22 |"]
+    assert [markdown.count(n) for n in (950, 18_864, 7_387_136)] == ["950", "18.9k", "7.4M"]
+    assert [markdown.duration(s) for s in (44.6, 200, 3599.8, 7500)] == [
+        "45 s", "3 min 20 s", "1 h 00 min", "2 h 05 min",
+    ]  # fmt: skip
+    assert markdown.megabytes(29_548_544) == "29.5 MB"
