@@ -73,7 +73,7 @@ def test_momentum_and_decay_leave_frozen_units_bit_for_bit(cut_input):
 # --------------------------------------------------------------- PackNet+
 
 
-@pytest.mark.parametrize(("number", "task"), enumerate(OF_THREE, start=1))
+@pytest.mark.parametrize(("number", "task"), list(enumerate(OF_THREE, start=1)))
 def test_packnet_moves_its_own_connections_and_none_between_frozen_units(run_of, number, task):
     run = run_of("packnet")
     assert (run.experiment.recipe.momentum, run.experiment.recipe.weight_decay) == (0.9, 0.05)
