@@ -251,7 +251,7 @@ def load_network(file) -> DeepVirtualNetwork:
         UserError: if the file is cut short, damaged or holds no deep virtual network.
     """
     try:
-        network = keras.models.load_model(file)
+        network = keras.models.load_model(file, compile=False)
     except Exception as error:  # zipfile, h5py, json and Keras each raise their own
         raise UserError(
             f"{file} is not a whole Keras model ({type(error).__name__}): restore it, or delete "

@@ -80,7 +80,9 @@ class StreamBatchNormalization(keras.layers.Layer):
             self._move(self.moving_mean, mean)
             self._move(self.moving_variance, variance)
         else:
-            scale = self.gamma * ops.rsqrt(self.moving_variance + self.epsilon)
+            # Not by `rsqrt`: TensorFlow rounds it by the position in the vector, and a stream
+            # must not change with the streams beside it.
+            scale = self.gamma / ops.sqrt(self.moving_variance + self.epsilon)
             shift = self.beta - self.moving_mean * scale
             outputs = _scale_and_shift(inputs, scale, shift)
         return [ops.cast(y, self.compute_dtype) for y in outputs]

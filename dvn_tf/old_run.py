@@ -17,7 +17,9 @@ from dvn_tf.run_folder import RunFolder
 from dvn_tf.tasks import TaskInfo
 
 
-def check_old_run(old_run, stages: Sequence[Stage], experiment: Experiment, info: TaskInfo) -> None:
+def check_old_run(
+    old_run, stages: Sequence[Stage], experiment: Experiment, info: TaskInfo, map_size: int
+) -> None:
     """Checks that the first stage of a run is the one that an experiment would train.
 
     Args:
@@ -25,6 +27,7 @@ def check_old_run(old_run, stages: Sequence[Stage], experiment: Experiment, info
         stages: the stages of the method that is to go on from it.
         experiment: what is to be run.
         info: the first task.
+        map_size: height of the maps where all tasks of the sequence meet.
 
     Raises:
         UserError: if the old run is missing, unfinished, damaged, of another shape or trained
@@ -50,8 +53,8 @@ def check_old_run(old_run, stages: Sequence[Stage], experiment: Experiment, info
     network = folder.load_model()
     known = network.tasks[0]
     shapes = [
-        (network.backbone, network.table, network.partition, known.image_shape, known.num_classes),
-        (stage.backbone, stage.table, stage.partition, info.image_shape, info.num_classes),
+        (net.backbone, net.table, net.partition, maps, task.image_shape, task.num_classes)
+        for net, maps, task in ((network, network.map_size, known), (stage, map_size, info))
     ]
     if shapes[0] != shapes[1]:
         raise UserError(
@@ -74,9 +77,9 @@ def adopt_stage(old_run, folder: RunFolder, name: str) -> None:
             shutil.copytree(pathlib.Path(old_run) / name, new, ignore=ignored, dirs_exist_ok=True)
 
 
-def _describe(backbone, table, partition, image_shape, num_classes) -> str:
+def _describe(backbone, table, partition, map_size, image_shape, num_classes) -> str:
     units = table.units(1, table.num_levels)
     return (
         f"{backbone.name} with units {units} of {partition.num_units}, images of "
-        f"{image_shape[0]} pixels and {num_classes} classes"
+        f"{image_shape[0]} pixels on maps of {map_size} and {num_classes} classes"
     )

@@ -9,6 +9,7 @@ import zlib
 
 from dvn_tf import data, reports, training
 from dvn_tf.data import TaskData, pipelines
+from dvn_tf.errors import UserError
 from dvn_tf.experiment import Experiment
 from dvn_tf.methods import Stage
 from dvn_tf.networks import DeepVirtualNetwork
@@ -84,12 +85,18 @@ class _Run:
         self.folder = folder
         self.data_dir = data_dir
         self.tasks = {task.name: task for task in experiment.scenario.tasks}
+        taken = sorted({"checkpoints", "export", "tensorboard"} & {stage.name for stage in stages})
+        if taken:
+            raise UserError(
+                f"a task named {taken[0]!r} would share that folder of the run with other files: "
+                "name it otherwise"
+            )
         infos = [data.describe(task, data_dir) for task in self.tasks.values()]
         # One for all stages, also for those whose own tasks would come to another.
         self.map_size = common_map_size(infos, experiment.scenario.map_size)
         self.networks: dict[str, DeepVirtualNetwork] = {}
         if old_run is not None:
-            check_old_run(old_run, stages, experiment, infos[0])
+            check_old_run(old_run, stages, experiment, infos[0], self.map_size)
         self.old_run = old_run
 
     def finish(self) -> dict:

@@ -13,7 +13,7 @@ from dvn_tf.experiment import Experiment
 from dvn_tf.networks import DeepVirtualNetwork, load_network
 from dvn_tf.run_folder import RunFolder
 
-SHORT = ("WideResNet.width = 1", "Recipe.batch_size = 64", "Task.train_examples = 60")
+SHORT = ("WideResNet.width = 1", "Recipe.batch_size = 64", "Task.train_examples = 100")
 THREE_TASKS = (
     "Scenario.tasks = [@low/Task(), @middle/Task(), @high/Task()]",
     "low/Task.name = 'digits_0-2'",
