@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from dvn_tf.errors import UserError
-from dvn_tf.run_folder import RunFolder
+from dvn_tf.runs.run_folder import RunFolder
 
 _LOSSES = ("_cross_entropy", "_distillation")
 _TITLES = {"_accuracy": "accuracy/", "_cross_entropy": "loss/", "_distillation": "distillation/"}

@@ -9,7 +9,7 @@ import tensorflow as tf
 from dvn_tf import callbacks
 from dvn_tf.data import TaskData, pipelines
 from dvn_tf.networks import DeepVirtualNetwork
-from dvn_tf.run_folder import RunFolder
+from dvn_tf.runs.run_folder import RunFolder
 from dvn_tf.scenarios import Recipe, Scenario
 from dvn_tf.tasks import TaskInfo
 

@@ -22,7 +22,7 @@ def train(sequential: bool, old_run: str | None = None) -> None:
 
     Args:
         sequential: which kind of scenario the program is for.
-        old_run: see `dvn_tf.running.run`; "{seed}" in it stands for the seed.
+        old_run: see `dvn_tf.runs.running.run`; "{seed}" in it stands for the seed.
     """
     params = list(flags.FLAGS.gin_param)
     experiments = [
@@ -36,8 +36,8 @@ def train(sequential: bool, old_run: str | None = None) -> None:
         )
     import keras
 
-    from dvn_tf import running  # after the flags were parsed: TensorFlow takes seconds
-    from dvn_tf.run_folder import RunFolder
+    from dvn_tf.runs import running  # after the flags were parsed: TensorFlow takes seconds
+    from dvn_tf.runs.run_folder import RunFolder
 
     for experiment in experiments:
         folder = running.default_folder(experiment, _RUNS_DIR.value)

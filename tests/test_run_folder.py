@@ -7,7 +7,7 @@ import pytest
 import dvn_tf
 from dvn_tf.errors import UserError
 from dvn_tf.files import whole_file, write_json, write_text
-from dvn_tf.run_folder import RunFolder
+from dvn_tf.runs.run_folder import RunFolder
 
 CONFIG = "# Parameters for Recipe:\nRecipe.epochs = 3\nRecipe.seed = 0\n"
 

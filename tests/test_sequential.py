@@ -119,7 +119,7 @@ BAD = {
 # Each program in a process of its own, forked where the imports that take seconds are done.
 FORK = """
 import os, runpy, sys, traceback
-import dvn_tf.running
+import dvn_tf.runs.running
 for name, program, flags in {programs!r}:
     child = os.fork()
     if child:

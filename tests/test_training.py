@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from dvn_tf import configuration, data, training
 from dvn_tf.errors import UserError
 from dvn_tf.objectives import joint_objective
-from dvn_tf.run_folder import RunFolder
+from dvn_tf.runs.run_folder import RunFolder
 from dvn_tf.scenarios import Recipe
 from dvn_tf.stream_layers import decay
 

@@ -14,7 +14,7 @@ from dvn_tf.export.formats import FORMATS, checked_formats
 from dvn_tf.export.manifest import file_facts
 from dvn_tf.export.runners import RUNNERS, run_saved_model
 from dvn_tf.export.slim import SlimNetwork, slim_network
-from dvn_tf.run_folder import RunFolder
+from dvn_tf.runs.run_folder import RunFolder
 from dvn_tf.tasks import output_name
 
 _BATCH = 100

@@ -9,7 +9,7 @@ from dvn_tf.errors import UserError
 from dvn_tf.export.manifest import Manifest
 from dvn_tf.files import clear_partial
 from dvn_tf.networks import DeepVirtualNetwork
-from dvn_tf.run_folder import RunFolder
+from dvn_tf.runs.run_folder import RunFolder
 
 
 def choose_networks(network: DeepVirtualNetwork, task: str | None, level: int | None) -> list[str]:

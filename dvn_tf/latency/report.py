@@ -10,7 +10,7 @@ from dvn_tf.errors import UserError
 from dvn_tf.export import opening
 from dvn_tf.latency import measuring, tables
 from dvn_tf.networks import DeepVirtualNetwork
-from dvn_tf.run_folder import RunFolder
+from dvn_tf.runs.run_folder import RunFolder
 
 _RANDOM_IMAGES = 64
 

@@ -1,7 +1,7 @@
 """The compared methods, each a sequence of stages over one backbone, one pipeline, one trainer.
 
 A method says which networks are trained on what, one after the other; see `Stage`. How that is
-done is the same for all, in `dvn_tf.running`, so that a table compares methods and not code.
+done is the same for all, in `dvn_tf.runs.running`, so that a table compares methods and not code.
 """
 
 from dvn_tf.methods.baseline import Baseline

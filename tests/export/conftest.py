@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 import dvn_tf
-from dvn_tf import configuration, data, joint
+from dvn_tf import configuration, data
 from dvn_tf.export.formats import FORMATS
+from dvn_tf.runs.run_folder import RunFolder
+from dvn_tf.runs.running import run
 
 # Put before code that runs in a process of its own: what an exported file must not need.
 BLOCK = """
@@ -70,5 +72,5 @@ def run_dir(tmp_path_factory):
     """A run folder of the quickstart, narrower and shorter, but trained."""
     folder = tmp_path_factory.mktemp("export") / "run"
     params = ["Recipe.epochs = 8", "WideResNet.width = 1"]
-    joint.run_joint(*configuration.read_config(["gin/quickstart.gin"], params), folder)
+    run(configuration.read_experiment(["gin/quickstart.gin"], params), RunFolder(folder))
     return folder

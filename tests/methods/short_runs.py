@@ -7,11 +7,12 @@ import pathlib
 import numpy as np
 import pytest
 
-from dvn_tf import configuration, data, running
+from dvn_tf import configuration, data
 from dvn_tf.data import digits, pipelines
 from dvn_tf.experiment import Experiment
 from dvn_tf.networks import DeepVirtualNetwork, load_network
-from dvn_tf.run_folder import RunFolder
+from dvn_tf.runs import running
+from dvn_tf.runs.run_folder import RunFolder
 
 SHORT = ("WideResNet.width = 1", "Recipe.batch_size = 64", "Task.train_examples = 100")
 THREE_TASKS = (

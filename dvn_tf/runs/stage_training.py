@@ -8,7 +8,7 @@ from dvn_tf.data import TaskData
 from dvn_tf.distillation import distilling_network
 from dvn_tf.methods import Stage
 from dvn_tf.networks import DeepVirtualNetwork
-from dvn_tf.run_folder import RunFolder
+from dvn_tf.runs.run_folder import RunFolder
 from dvn_tf.scenarios import Recipe
 from dvn_tf.tasks import TaskInfo, head_name
 from dvn_tf.transfer import transfer

@@ -13,10 +13,10 @@ from dvn_tf.errors import UserError
 from dvn_tf.experiment import Experiment
 from dvn_tf.methods import Stage
 from dvn_tf.networks import DeepVirtualNetwork
-from dvn_tf.old_run import adopt_stage, check_old_run
-from dvn_tf.results import collect_results, final_network
-from dvn_tf.run_folder import RunFolder
-from dvn_tf.stage_training import stage_network, train_stage
+from dvn_tf.runs.old_run import adopt_stage, check_old_run
+from dvn_tf.runs.results import collect_results, final_network
+from dvn_tf.runs.run_folder import RunFolder
+from dvn_tf.runs.stage_training import stage_network, train_stage
 from dvn_tf.tasks import TaskInfo, common_map_size
 
 

@@ -13,7 +13,7 @@ from dvn_tf.errors import UserError
 from dvn_tf.experiment import Experiment
 from dvn_tf.files import whole_folder
 from dvn_tf.methods import Stage
-from dvn_tf.run_folder import RunFolder
+from dvn_tf.runs.run_folder import RunFolder
 from dvn_tf.tasks import TaskInfo
 
 
