@@ -4,13 +4,13 @@ import dataclasses
 from typing import ClassVar
 
 from dvn_tf.errors import UserError
-from dvn_tf.methods.stages import Method, Stage, task_names
+from dvn_tf.methods.stages import DistillingMethod, Stage, task_names
 from dvn_tf.methods.whole_backbone import whole_backbone_stage
 from dvn_tf.scenarios import Scenario
 
 
 @dataclasses.dataclass(frozen=True)
-class LwF(Method):
+class LwF(DistillingMethod):
     """All tasks share the whole backbone; old ones are kept by distillation (Eq. 8).
 
     For each new task the head alone is trained first, then everything. The warm-up is a part of
@@ -18,18 +18,15 @@ class LwF(Method):
 
     Args:
         warmup: share of a new task's epochs in which its head alone is trained; 0 is none.
-        temperature: T of the distillation.
-        distillation_weight: of each distillation loss against the cross-entropy.
     """
 
     name: ClassVar[str] = "lwf"
     title: ClassVar[str] = "LwF"
 
     warmup: float = 0.1
-    temperature: float = 2.0
-    distillation_weight: float = 1.0
 
     def __post_init__(self):
+        super().__post_init__()
         if not 0 <= self.warmup < 1:
             raise UserError(f"LwF.warmup is a share of the epochs, 0 to below 1, not {self.warmup}")
 

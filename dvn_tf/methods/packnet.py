@@ -3,7 +3,7 @@
 import dataclasses
 from typing import ClassVar
 
-from dvn_tf.methods.stages import Method, Stage, prefix_partition, prefix_rows, task_names
+from dvn_tf.methods.stages import Method, Stage, prefix_partition, task_names
 from dvn_tf.scenarios import Scenario
 from dvn_tf.units import UnitTable
 
@@ -24,12 +24,13 @@ class PackNet(Method):
         """See `Method.stages`."""
         names = task_names(scenario)
         partition = prefix_partition(scenario)
+        rows = UnitTable.prefix(len(names)).rows
         return tuple(
             Stage(
                 name,
                 (name,),
                 learned=(name,),
-                table=UnitTable(prefix_rows(j, j), len(names)),
+                table=UnitTable(rows[j - 1 : j], len(names)),
                 partition=partition,
                 backbone=scenario.backbone,
                 epochs=epochs,

@@ -1,6 +1,7 @@
 """What a method is made of: stages, each the training of one network."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import ClassVar
 
 from dvn_tf.backbones import Backbone
@@ -99,6 +100,58 @@ class Method:
             )
 
 
+@dataclasses.dataclass(frozen=True)
+class DistillingMethod(Method):
+    """A method that keeps old tasks by distillation where tasks come one after the other.
+
+    Args:
+        temperature: T of the distillation.
+        distillation_weight: of each distillation loss against each cross-entropy.
+    """
+
+    temperature: float = 2.0
+    distillation_weight: float = 1.0
+
+    def __post_init__(self):
+        if not self.temperature > 0 or not self.distillation_weight >= 0:
+            raise UserError(
+                f"{type(self).__name__}.temperature must be above 0 and distillation_weight at "
+                f"least 0, not {self.temperature} and {self.distillation_weight}"
+            )
+
+    def _growing_stages(
+        self, scenario: Scenario, epochs: int, rows: Callable, partition: UnitPartition
+    ) -> tuple[Stage, ...]:
+        """Stage k has the tasks 1..k, starts from the network before and is taught by it (Eq. 6).
+
+        `rows` gives the rows of the table of k tasks.
+        """
+        names = task_names(scenario)
+        return tuple(
+            Stage(
+                name,
+                names[:k],
+                learned=(name,),
+                table=UnitTable(rows(k), partition.num_units),
+                partition=partition,
+                backbone=scenario.backbone,
+                epochs=epochs,
+                starts_from=names[k - 2 : k - 1],
+                teacher=names[k - 2] if k > 1 else None,
+                temperature=self.temperature,
+                distillation_weight=self.distillation_weight,
+            )
+            for k, name in enumerate(names, start=1)
+        )
+
+    def _joint_stage(
+        self, scenario: Scenario, epochs: int, table: UnitTable, partition: UnitPartition
+    ) -> tuple[Stage, ...]:
+        """One stage for all tasks (Eq. 4)."""
+        names = task_names(scenario)
+        return (Stage("all", names, names, table, partition, scenario.backbone, epochs),)
+
+
 def task_names(scenario: Scenario) -> tuple[str, ...]:
     """The names of a scenario's tasks, in their order."""
     return tuple(task.name for task in scenario.tasks)
@@ -113,8 +166,3 @@ def prefix_partition(scenario: Scenario) -> UnitPartition:
     count = len(scenario.tasks)
     shares = scenario.prefix_shares or tuple((j + 1) / count for j in range(count))
     return UnitPartition.by_parameters(shares)
-
-
-def prefix_rows(first: int, last: int) -> tuple:
-    """Rows of the tasks `first`..`last` in which task j uses units 1..j, at one level."""
-    return UnitTable.prefix(last).rows[first - 1 :]
