@@ -157,13 +157,6 @@ def train(
     )
 
 
-def log_results(log_dir, results: dict) -> None:
-    """Writes a run's settings and final accuracies for TensorBoard's comparison of runs."""
-    from dvn_tf.comparison import tensorboard
-
-    tensorboard.write_run(log_dir, results)
-
-
 def evaluate(
     network: keras.Model,
     datas: Sequence[TaskData],

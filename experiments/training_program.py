@@ -30,9 +30,9 @@ def train(sequential: bool, old_run: str | None = None) -> None:
     ]
     scenario = experiments[0].scenario
     if scenario.sequential != sequential:
-        kind, program = ("joint", "joint") if sequential else ("sequential", "sequential")
+        kind = "sequential" if scenario.sequential else "joint"
         raise UserError(
-            f"scenario {scenario.name} is {kind}: run it with python -m experiments.{program}"
+            f"scenario {scenario.name} is {kind}: run it with python -m experiments.{kind}"
         )
     import keras
 

@@ -12,6 +12,7 @@ import time
 
 import numpy as np
 import pytest
+from run_checks import one_line_error, without_seconds
 
 import dvn_tf
 
@@ -125,28 +126,11 @@ def test_killed_after_the_last_checkpoint(finished, run_program, tmp_path):
 
 def assert_same_run(folder, whole):
     for name in ("results.json", "history.json"):
-        one, other = (without_times(json.loads((f / name).read_text())) for f in (folder, whole))
+        one, other = (without_seconds(json.loads((f / name).read_text())) for f in (folder, whole))
         assert one == other
     weights = [dvn_tf.load_network(f / "model.keras").get_weights() for f in (folder, whole)]
     for one, other in zip(*weights, strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-def without_times(value):
-    """What a file of a run holds, apart from how long it took."""
-    if isinstance(value, dict):
-        return {key: without_times(item) for key, item in value.items() if key != "seconds"}
-    return [without_times(item) for item in value] if isinstance(value, list) else value
-
-
-def _one_line(done: subprocess.CompletedProcess) -> str:
-    """The error that a program ended with, after checking its form."""
-    assert done.returncode == 1, done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1, done.stderr
-    assert done.stderr.rstrip().endswith(lines[0])
-    return lines[0]
 
 
 BAD = {
@@ -175,14 +159,14 @@ def test_bad_input(case, run_program, tmp_path):
     args, message = BAD[case]
     folder = tmp_path / "run"
     done = run_program("experiments.joint", *SHORT, *args, f"--run_dir={folder}")
-    assert message in _one_line(done)
+    assert message in one_line_error(done)
     assert not folder.exists()
 
 
 def test_loss_that_becomes_nan(run_program, tmp_path):
     args = ("--gin_param=Recipe.learning_rate = 1e30", f"--run_dir={tmp_path / 'run'}")
     done = run_program("experiments.joint", *SHORT, *args)
-    assert "of epoch 1 (no checkpoint yet)" in _one_line(done)
+    assert "of epoch 1 (no checkpoint yet)" in one_line_error(done)
     assert not (tmp_path / "run" / "model.keras").exists()
 
 
@@ -190,7 +174,7 @@ def test_run_folder_of_another_configuration(finished, run_program):
     folder, _ = finished
     before = (folder / "results.json").read_bytes()
     done = run_program("experiments.joint", *SHORT, f"--run_dir={folder}", "--seed=1")
-    assert "Recipe.seed = 0" in (error := _one_line(done))
+    assert "Recipe.seed = 0" in (error := one_line_error(done))
     assert "Recipe.seed = 1" in error
     assert (folder / "results.json").read_bytes() == before
 
@@ -203,7 +187,7 @@ def test_checkpoint_cut_short(finished, run_program, tmp_path):
     checkpoint = folder / "checkpoints" / "epoch-0002.weights.h5"
     checkpoint.write_bytes((whole / "checkpoints" / checkpoint.name).read_bytes()[:5000])
     done = run_program("experiments.joint", *SHORT, f"--run_dir={folder}")
-    assert checkpoint.name in _one_line(done)
+    assert checkpoint.name in one_line_error(done)
     assert checkpoint.stat().st_size == 5000
 
 

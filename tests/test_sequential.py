@@ -5,6 +5,7 @@ import re
 import subprocess
 
 import pytest
+from run_checks import one_line_error
 
 SHORT = (
     "--gin_file=gin/quickstart_sequential.gin",
@@ -71,16 +72,6 @@ def test_an_old_run_is_named_by_its_seed(series, run_program, tmp_path):
         taken = tmp_path / "run" / "digits_0-4" / name
         assert taken.read_bytes() == (folder / "seed1" / "digits_0-4" / name).read_bytes()
     assert json.loads((tmp_path / "run" / "results.json").read_text())["title"] == "DA-CNN"
-
-
-def error_of(done) -> str:
-    """The one line that a program ended with."""
-    assert done.returncode == 1, done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1, done.stderr
-    assert done.stderr.rstrip().endswith(lines[0])
-    return lines[0]
 
 
 S1, J1 = "--gin_file=gin/s1_cifar10.gin", "--gin_file=gin/j1_cifar.gin"
@@ -165,7 +156,7 @@ def ended(run_python, tmp_path_factory):
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_one_line_and_leaves_no_folder(case, ended):
     done, runs = ended(case)
-    assert BAD[case][2] in error_of(done)
+    assert BAD[case][2] in one_line_error(done)
     assert not runs.exists()
 
 

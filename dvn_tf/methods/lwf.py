@@ -49,7 +49,6 @@ class LwF(DistillingMethod):
                         (name,),
                         warmup,
                         starts_from=(old,),
-                        frozen_units=(1,),
                         heads_only=True,
                     )
                 )

@@ -26,7 +26,7 @@ class Stage:
         starts_from: earlier stages whose weights are copied in first, in this order.
         teacher: the earlier stage whose network says what old tasks' outputs should be.
         frozen_units: units whose weights stay as they are.
-        heads_only: whether nothing but the heads is trained.
+        heads_only: whether nothing but the heads is trained: all other layers are frozen whole.
         head_layers: widths of the layers added before the learned tasks' logits.
         first_level: the level that the network's first level is in the results.
         temperature: of the distillation.

@@ -43,7 +43,6 @@ def frozen_stages(
                 (task,),
                 epochs,
                 starts_from=(first,),
-                frozen_units=(1,),
                 heads_only=True,
                 head_layers=head_layers,
             )

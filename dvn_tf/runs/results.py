@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from dvn_tf import objectives, training
-from dvn_tf.accounting import BYTES_PER_PARAMETER, cost
+from dvn_tf.accounting import cost
 from dvn_tf.data import TaskData
 from dvn_tf.experiment import Experiment
 from dvn_tf.methods import Stage
@@ -120,7 +120,7 @@ def _outputs(network, first_level, datas, scenario, batch_size) -> dict[str, dic
             "parameters": costs[name].parameters,
             "parameters_paper": costs[name].parameters_paper,
             "density": costs[name].parameters_paper / whole.parameters_paper,
-            "bytes": costs[name].parameters * BYTES_PER_PARAMETER,
+            "bytes": costs[name].bytes,
             "multiply_adds": costs[name].multiply_adds,
         }
     return results

@@ -8,6 +8,7 @@ import dataclasses
 import zlib
 
 from dvn_tf import data, reports, training
+from dvn_tf.comparison import tensorboard
 from dvn_tf.data import TaskData, pipelines
 from dvn_tf.errors import UserError
 from dvn_tf.experiment import Experiment
@@ -122,7 +123,7 @@ class _Run:
         datas |= self._load([name for name in self.tasks if name not in datas])
         in_order = [datas[name] for name in self.tasks]
         results = collect_results(self.experiment, records, self._stored_networks(), in_order)
-        training.log_results(self.folder.path / "tensorboard", results)
+        tensorboard.write_run(self.folder.path / "tensorboard", results)
         self.folder.write_results(results)
         return results
 

@@ -159,13 +159,6 @@ def stop_after(stage: str, epoch: int):
         yield
 
 
-def without_seconds(results):
-    """Results without the times that they took."""
-    if isinstance(results, dict):
-        return {k: without_seconds(v) for k, v in results.items() if k != "seconds"}
-    return [without_seconds(v) for v in results] if isinstance(results, list) else results
-
-
 def files_of(folder: pathlib.Path) -> dict:
     """The content of every file below a folder, and when it was written."""
     return {

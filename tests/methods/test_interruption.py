@@ -13,7 +13,6 @@ from methods.short_runs import (
     stop_after,
     watch,
     weights_of,
-    without_seconds,
 )
 
 from dvn_tf.networks import load_network

@@ -3,7 +3,8 @@
 import shutil
 
 import pytest
-from methods.short_runs import HIGH, LOW, experiment_of, files_of, watch, without_seconds
+from methods.short_runs import HIGH, LOW, experiment_of, files_of, watch
+from run_checks import without_seconds
 
 from dvn_tf.errors import UserError
 
