@@ -17,7 +17,7 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     python_requires=">=3.11",
-    packages=find_packages(include=["dvn_tf*", "experiments*"]),
+    packages=find_packages(include=["dvn_tf*", "dvn_runtime*", "experiments*"]),
     install_requires=[
         "absl-py",
         "gin-config>=0.5",

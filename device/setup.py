@@ -1,8 +1,7 @@
 """The small distribution for the device: `pip install ./device`, from a checkout.
 
-The same sources as the main distribution's, of which it takes only what `dvn_tf.runtime` needs;
-so that neither TensorFlow nor Keras is installed. Install one of the two distributions in an
-environment, never both: they own the same files.
+The package `dvn_runtime` of the main distribution by itself, so that neither TensorFlow nor Keras
+is installed. Install one of the two distributions in an environment: both own its files.
 """
 
 import pathlib
@@ -18,9 +17,7 @@ setup(
     version=VERSION,
     description="Inference of Deep Virtual Networks under a memory budget, for the device",
     python_requires=">=3.11",
-    package_dir={"dvn_tf": "../dvn_tf", "experiments": "../experiments"},
-    packages=["dvn_tf.runtime"],
-    # Single modules, so that the rest of their packages stays away.
-    py_modules=["dvn_tf.__init__", "dvn_tf.errors", "experiments.__init__", "experiments.predict"],
+    package_dir={"dvn_runtime": "../dvn_runtime"},
+    packages=["dvn_runtime"],
     install_requires=["ai-edge-litert", "numpy", "pillow"],
 )

@@ -8,37 +8,32 @@ Kim, Ahn, Torr and Oh, "Deep Virtual Networks for Memory Efficient Inference of 
 Tasks", CVPR 2019.
 """
 
-import importlib
+from dvn_tf.data import Task
+from dvn_tf.errors import UserError
+from dvn_tf.figures import draw_table
+from dvn_tf.networks.accounting import costs
+from dvn_tf.networks.backbones import ResNet, WideResNet
+from dvn_tf.networks.distillation import distilling_network
+from dvn_tf.networks.network import DeepVirtualNetwork, load_network, plain_network
+from dvn_tf.networks.objectives import joint_objective, sequential_objective
+from dvn_tf.tasks import TaskInfo
+from dvn_tf.units import UnitPartition, UnitTable
 
-__version__ = "0.1.0"
-
-# Where each public name lives. They are imported when first asked for, so that a device which
-# runs `dvn_tf.runtime` needs neither Keras nor TensorFlow.
-_HOMES = {
-    "DeepVirtualNetwork": "networks",
-    "ResNet": "backbones",
-    "Task": "data",
-    "TaskInfo": "tasks",
-    "UnitPartition": "units",
-    "UnitTable": "units",
-    "UserError": "errors",
-    "WideResNet": "backbones",
-    "costs": "accounting",
-    "distilling_network": "distillation",
-    "draw_table": "reports",
-    "joint_objective": "objectives",
-    "load_network": "networks",
-    "plain_network": "networks",
-    "sequential_objective": "objectives",
-}
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name):
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__():
-    return [*globals(), *__all__]
+__version__ = "0.2.0"
+__all__ = [
+    "DeepVirtualNetwork",
+    "ResNet",
+    "Task",
+    "TaskInfo",
+    "UnitPartition",
+    "UnitTable",
+    "UserError",
+    "WideResNet",
+    "costs",
+    "distilling_network",
+    "draw_table",
+    "joint_objective",
+    "load_network",
+    "plain_network",
+    "sequential_objective",
+]

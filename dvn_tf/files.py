@@ -11,7 +11,7 @@ PARTIAL = ".partial-"  # how the names of unfinished files begin
 
 
 @contextlib.contextmanager
-def whole_file(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+def atomic_file(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Gives a temporary path to write to, which takes the name `path` once it is complete.
 
     A program killed at any moment leaves either the old file or the new one. The temporary
@@ -33,7 +33,7 @@ def whole_file(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 @contextlib.contextmanager
-def whole_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+def atomic_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Gives a temporary folder to fill, which takes the name `path` once it is complete.
 
     Args:
@@ -72,7 +72,7 @@ def clear_partial(folder: str | os.PathLike) -> None:
 
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Writes a text file, whole or not at all."""
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

@@ -3,7 +3,7 @@
     python -m experiments.budget_plot --export_dir=EXPORT --budgets=8MB,4MB,2MB,4MB,8MB
 
 A thread predicts all the while. Writes budget.png and budget.json; needs matplotlib, which the
-device does not: `dvn_tf.runtime.trace` takes the record there.
+device does not: `dvn_runtime.trace` takes the record there.
 """
 
 import dataclasses
@@ -11,9 +11,9 @@ import pathlib
 
 from absl import flags
 
-from dvn_tf import programs
-from dvn_tf.files import whole_file, write_json
-from dvn_tf.runtime import trace
+from dvn_runtime import trace
+from dvn_tf.files import atomic_file, write_json
+from experiments import programs
 
 _EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Folder with manifest.json.", required=True)
 _BUDGETS = flags.DEFINE_list("budgets", None, "Such as 8MB,2MB,8MB, in order.", required=True)
@@ -64,7 +64,7 @@ def draw(path: pathlib.Path, moments: list[trace.Moment]) -> None:
     for axes in (memory, accuracy):
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
         axes.spines[["top", "right"]].set_visible(False)
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         figure.savefig(temporary, dpi=150)
 
 

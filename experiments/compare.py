@@ -9,7 +9,7 @@ trained. Runs that are not finished are named and left out.
 
 from absl import flags
 
-from dvn_tf import programs
+from experiments import programs
 
 _RUNS = flags.DEFINE_string("runs", "", "Folder of the finished runs, such as runs/J1.")
 _REPORT_DIR = flags.DEFINE_string(

@@ -8,7 +8,7 @@ Each (task, level) becomes a Keras model and a SavedModel that need nothing of t
 
 from absl import flags
 
-from dvn_tf import programs
+from experiments import programs
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of a finished run.", required=True)
 _EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Folder to write; by default RUN/export.")

@@ -12,8 +12,7 @@ was interrupted. A second file chooses a compared method:
 
 from absl import flags
 
-from dvn_tf import programs
-from experiments import training_program
+from experiments import programs, training_program
 
 for _module in (programs, training_program):
     flags.adopt_module_key_flags(_module)  # so that --help shows them

@@ -8,7 +8,7 @@ The second needs no training and no data: time does not depend on what a network
 
 from absl import flags
 
-from dvn_tf import programs
+from experiments import programs
 
 programs.define_gin_flags()
 flags.adopt_module_key_flags(programs)  # so that --help shows them

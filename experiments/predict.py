@@ -2,7 +2,7 @@
 
     python -m experiments.predict --export_dir=EXPORT --task=cifar10 --budget=2MB IMAGE...
 
-prints the three likeliest classes of each image. It needs `dvn_tf.runtime` alone; so its flags
+prints the three likeliest classes of each image. It needs `dvn_runtime` alone; so its flags
 are argparse's, where absl would be one more thing to install on the device.
 """
 
@@ -10,8 +10,8 @@ import argparse
 import sys
 import warnings
 
+from dvn_runtime import BudgetedPredictor, read_image
 from dvn_tf.errors import UserError
-from dvn_tf.runtime import BudgetedPredictor, read_image
 
 _TOP = 3  # classes a line
 

@@ -9,26 +9,26 @@ file chooses a compared method:
     python -m experiments.sequential --gin_file=gin/s1_cifar10.gin --gin_file=gin/methods/lwf.gin
 
 --seeds=0,1,2 runs it once for each seed. Methods that start from the whole backbone trained on the
-first task can share that training: --old_run='runs/S1/lwf/seed{seed}'.
+first task can share that training: --initial_run='runs/S1/lwf/seed{seed}'.
 """
 
 from absl import flags
 
-from dvn_tf import programs
-from experiments import training_program
+from experiments import programs, training_program
 
 for _module in (programs, training_program):
     flags.adopt_module_key_flags(_module)  # so that --help shows them
-_OLD_RUN = flags.DEFINE_string(
-    "old_run",
+_INITIAL_RUN = flags.DEFINE_string(
+    "initial_run",
     None,
     "Folder of a run of this sequence whose first task's network is taken over instead of trained; "
     "{seed} in it stands for the seed.",
 )
+flags.DEFINE_alias("old_run", "initial_run")  # its name in version 0.1
 
 
 def main(_):
-    training_program.train(sequential=True, old_run=_OLD_RUN.value)
+    training_program.train(sequential=True, initial_run=_INITIAL_RUN.value)
 
 
 if __name__ == "__main__":

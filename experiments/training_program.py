@@ -2,8 +2,9 @@
 
 from absl import flags
 
-from dvn_tf import configuration, programs
 from dvn_tf.errors import UserError
+from dvn_tf.training import configuration
+from experiments import programs
 
 programs.define_gin_flags()
 _RUN_DIR = flags.DEFINE_string(
@@ -17,12 +18,12 @@ _SEED = flags.DEFINE_integer("seed", None, "Recipe.seed of a single run.")
 _SEEDS = flags.DEFINE_list("seeds", [], "A run for each of these seeds, as in 0,1,2.")
 
 
-def train(sequential: bool, old_run: str | None = None) -> None:
+def train(sequential: bool, initial_run: str | None = None) -> None:
     """Runs what the flags name, once for each seed.
 
     Args:
         sequential: which kind of scenario the program is for.
-        old_run: see `dvn_tf.runs.running.run`; "{seed}" in it stands for the seed.
+        initial_run: see `dvn_tf.training.runs.run`; "{seed}" in it stands for the seed.
     """
     params = list(flags.FLAGS.gin_param)
     experiments = [
@@ -36,17 +37,17 @@ def train(sequential: bool, old_run: str | None = None) -> None:
         )
     import keras
 
-    from dvn_tf.runs import running  # after the flags were parsed: TensorFlow takes seconds
-    from dvn_tf.runs.run_folder import RunFolder
+    from dvn_tf.training import runs  # after the flags were parsed: TensorFlow takes seconds
+    from dvn_tf.training.run_folder import RunFolder
 
     for experiment in experiments:
-        folder = running.default_folder(experiment, _RUNS_DIR.value)
+        folder = runs.default_folder(experiment, _RUNS_DIR.value)
         if _RUN_DIR.value is not None:
             folder = RunFolder(_RUN_DIR.value)
-        old = old_run and old_run.replace("{seed}", str(experiment.recipe.seed))
+        initial = initial_run and initial_run.replace("{seed}", str(experiment.recipe.seed))
         # A run within a series is what it would be by itself.
         keras.utils.clear_session()
-        running.run(experiment, folder, _DATA_DIR.value, old)
+        runs.run(experiment, folder, _DATA_DIR.value, initial)
 
 
 def _seeds() -> list[list[str]]:

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dvn_tf.backbones import ResNet, WideResNet
-from dvn_tf.networks import DeepVirtualNetwork
+from dvn_tf.networks.backbones import ResNet, WideResNet
+from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.tasks import TaskInfo
 from dvn_tf.units import UnitPartition, UnitTable
 
@@ -190,9 +190,10 @@ class Reference:
         self.convs[name] = layer, rows, columns
         return y
 
-    def norm(self, x, name, width, cut=True):
+    def norm(self, x, name, width, partitioned=True):
         widths = [
-            len(self.case.owned(width, units)) if cut else width for *_, units in self.case.streams
+            len(self.case.owned(width, units)) if partitioned else width
+            for *_, units in self.case.streams
         ]
         start = sum(widths[: self.stream])
         stop = start + widths[self.stream]
@@ -244,7 +245,7 @@ class Reference:
         relu, add = keras.layers.ReLU(), keras.layers.Add()
         backbone = self.case.backbone
         old_width, before = backbone.base_width, np.arange(backbone.base_width)
-        x = relu(self.norm(x, "input_norm", old_width, cut=False))
+        x = relu(self.norm(x, "input_norm", old_width, partitioned=False))
         for stage in (1, 2, 3, 4):
             width = backbone.base_width * 2 ** (stage - 1)
             for block in range(1, (backbone.depth - 2) // 8 + 1):

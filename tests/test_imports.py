@@ -5,23 +5,30 @@ import pathlib
 import subprocess
 import sys
 
-import pytest
-
 import dvn_tf
 
 ROOT = pathlib.Path(dvn_tf.__file__).parents[1]
-CORE = (
-    "units",
-    "layers",
-    "normalization",
-    "stream_layers",
-    "backbones",
-    "networks",
-    "objectives",
-    "accounting",
-    "tasks",
-    "distillation",
-    "transfer",
+CORE = ("units", "tasks", "figures", "networks", "methods")
+DEVICE = (
+    "budget",
+    "images",
+    "manifest",
+    "network",
+    "plan",
+    "planner",
+    "pool",
+    "predictor",
+    "trace",
+)
+    "budget",
+    "images",
+    "manifest",
+    "network",
+    "plan",
+    "planner",
+    "pool",
+    "predictor",
+    "trace",
 )
 
 
@@ -44,25 +51,28 @@ for module in sys.argv[1:]:
     return {line.split()[0]: set(line.split()[1:]) for line in done.stdout.splitlines()}
 
 
+def modules_of(*rooms):
+    """The modules of some rooms of `dvn_tf`."""
+    files = [file for room in rooms for file in (ROOT / "dvn_tf").glob(f"{room}*")]
+    files = [f for file in files for f in (file.glob("[!_]*.py") if file.is_dir() else [file])]
+    return [".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files]
+
+
 def test_the_core_imports_no_tensorflow():
-    found = imported_by(*(f"dvn_tf.{name}" for name in CORE))
-    assert len(found) == len(CORE)
+    modules = modules_of(*CORE)
+    assert len(modules) > 20
+    found = imported_by(*modules)
     for module, packages in found.items():
         assert "tensorflow" not in packages, module
-    assert "keras" in found["dvn_tf.networks"]
+    assert "keras" in found["dvn_tf.networks.network"]
 
 
-@pytest.mark.parametrize("module", ["dvn_tf", "dvn_tf.units", "dvn_tf.tasks", "dvn_tf.errors"])
-def test_pure_python_imports_no_framework(module):
-    [packages] = imported_by(module).values()
-    assert "dvn_tf" in packages
-    assert not packages & {"keras", "tensorflow", "jax", "torch", "numpy"}
+def test_the_device_s_part_needs_neither_keras_nor_tensorflow_nor_the_main_package():
+    found = imported_by("dvn_runtime", *(f"dvn_runtime.{name}" for name in DEVICE))
+    for module, packages in found.items():
+        assert not packages & {"keras", "tensorflow", "jax", "dvn_tf", "absl"}, module
 
 
-def test_public_names_resolve_to_their_homes():
+def test_public_names():
     assert dvn_tf.UnitTable is __import__("dvn_tf.units", fromlist=["_"]).UnitTable
-    for name in dvn_tf.__all__:
-        assert getattr(dvn_tf, name).__module__.startswith("dvn_tf.")
-        assert name in dir(dvn_tf)
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        dvn_tf.nothing  # noqa: B018
+    assert all(hasattr(dvn_tf, name) for name in dvn_tf.__all__)

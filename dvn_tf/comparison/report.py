@@ -18,7 +18,7 @@ from dvn_tf.comparison import paper as papers
 from dvn_tf.comparison.reading import read_comparison
 from dvn_tf.comparison.runs import Comparison
 from dvn_tf.errors import UserError
-from dvn_tf.files import whole_folder, write_text
+from dvn_tf.files import atomic_folder, write_text
 
 _REPORT = "report.md"
 _NOTES = {
@@ -58,11 +58,11 @@ def write_report(
     command = f"python -m experiments.compare --runs={shlex.quote(str(runs))}"
     command += f" --report_dir={shlex.quote(str(report_dir))}" if report_dir else ""
     try:
-        with whole_folder(folder) as temporary:
+        with atomic_folder(folder) as temporary:
             drawn = figures.draw_figures(temporary, comparison, paper)
             text = report_text(comparison, paper, drawn, command)
             write_text(temporary / _REPORT, text)
-            with whole_folder(board) as temporary_board:
+            with atomic_folder(board) as temporary_board:
                 tensorboard.write_comparison(temporary_board, comparison.tasks, temporary, drawn)
     except OSError as error:
         raise UserError(

@@ -20,13 +20,13 @@ from dvn_tf.errors import UserError
 _ALGORITHM = "philox"  # named, so that a device's default cannot change the numbers
 
 
-def steps_per_epoch(datas: Sequence[TaskData], batch_size: int) -> int:
+def steps_per_epoch(task_data: Sequence[TaskData], batch_size: int) -> int:
     """Steps in which the longest task is seen once.
 
     Every batch is full: the last one of an epoch goes on into the task's next pass.
 
     Args:
-        datas: The tasks' images.
+        task_data: The tasks' images.
         batch_size: Images of each task in a step.
 
     Returns:
@@ -35,18 +35,18 @@ def steps_per_epoch(datas: Sequence[TaskData], batch_size: int) -> int:
     Raises:
         UserError: If a batch is larger than some task's training set.
     """
-    for data in datas:
+    for data in task_data:
         if not 0 < batch_size <= len(data.train):
             raise UserError(
                 f"A batch of {batch_size} images cannot be drawn from task {data.task.name!r}, "
                 f"which has {len(data.train)} training images: choose a batch size from 1 to "
-                f"{min(len(d.train) for d in datas)}."
+                f"{min(len(d.train) for d in task_data)}."
             )
-    return -(-max(len(data.train) for data in datas) // batch_size)
+    return -(-max(len(data.train) for data in task_data) // batch_size)
 
 
 def training_dataset(
-    datas: Sequence[TaskData],
+    task_data: Sequence[TaskData],
     outputs: Mapping[str, Sequence[str]],
     batch_size: int,
     seed: int,
@@ -59,7 +59,7 @@ def training_dataset(
     new order and with new augmentation.
 
     Args:
-        datas: The tasks' images.
+        task_data: The tasks' images.
         outputs: For each task's name, the names of the network's outputs that learn it.
         batch_size: Images of each task in a step.
         seed: Determines order and augmentation.
@@ -69,20 +69,20 @@ def training_dataset(
     Returns:
         A dataset of pairs: {task name: uint8 (batch, height, width, channels)} and
         {output name: int32 labels (batch,)}, of
-        `(epochs - first_epoch) * steps_per_epoch(datas, batch_size)` elements.
+        `(epochs - first_epoch) * steps_per_epoch(task_data, batch_size)` elements.
 
     Raises:
         UserError: If a batch is larger than some task's training set.
     """
-    steps = steps_per_epoch(datas, batch_size)
-    stores = {data.task.name: _store(data.train) for data in datas}
+    steps = steps_per_epoch(task_data, batch_size)
+    stores = {data.task.name: _store(data.train) for data in task_data}
 
     def epoch_plan(epoch):
-        return {data.task.name: _plan(data, seed, epoch, steps, batch_size) for data in datas}
+        return {data.task.name: _plan(data, seed, epoch, steps, batch_size) for data in task_data}
 
     def batch(plan):
         x, y = {}, {}
-        for data in datas:
+        for data in task_data:
             name = data.task.name
             images, labels = stores[name]
             index = plan[name]["index"]
@@ -99,14 +99,14 @@ def training_dataset(
 
 
 def evaluation_dataset(
-    datas: Sequence[TaskData], outputs: Mapping[str, Sequence[str]], batch_size: int
+    task_data: Sequence[TaskData], outputs: Mapping[str, Sequence[str]], batch_size: int
 ) -> tf.data.Dataset:
     """Batches of all tasks' test images in step, each image once, in their own order.
 
     Batches are full; where a task's images have ended, examples of weight 0 fill them.
 
     Args:
-        datas: The tasks' images.
+        task_data: The tasks' images.
         outputs: For each task's name, the names of the network's outputs that learn it.
         batch_size: Images of each task in a step.
 
@@ -115,7 +115,7 @@ def evaluation_dataset(
         {output name: int32 labels (batch,)} and {output name: float32 weights (batch,)},
         the weights 1 for a test image and 0 for filling.
     """
-    stores = {data.task.name: _store(data.test) for data in datas}
+    stores = {data.task.name: _store(data.test) for data in task_data}
 
     def batch(step):
         x, y, weights = {}, {}, {}
@@ -128,7 +128,7 @@ def evaluation_dataset(
             weights |= dict.fromkeys(outputs[name], weight)
         return x, y, weights
 
-    steps = -(-max(len(data.test) for data in datas) // batch_size)
+    steps = -(-max(len(data.test) for data in task_data) // batch_size)
     dataset = tf.data.Dataset.range(steps)
     dataset = dataset.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return _without_copies(dataset.prefetch(tf.data.AUTOTUNE))

@@ -14,10 +14,10 @@ import tensorflow as tf
 
 from dvn_tf.export.description import describe
 from dvn_tf.export.tensorflow_formats import write_extra
-from dvn_tf.files import whole_folder
-from dvn_tf.layers import locate, take_block
-from dvn_tf.networks import DeepVirtualNetwork
-from dvn_tf.stream_layers import Features, PlainLayers
+from dvn_tf.files import atomic_folder
+from dvn_tf.networks.convolution import locate, take_block
+from dvn_tf.networks.layer_sets import Features, PlainLayers
+from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.tasks import head_name
 from dvn_tf.units import Units
 
@@ -82,7 +82,7 @@ class Bundle:
                 },
                 input_signature=[],
             )
-        with whole_folder(path) as temporary:
+        with atomic_folder(path) as temporary:
             archive.write_out(str(temporary), verbose=False)
             write_extra(temporary, {"signatures": self.describe()})
 
@@ -146,14 +146,14 @@ class _SharedLayers(PlainLayers):
     def conv(self, x: Features, width: int, kernel_size: int, stride: int, *, name) -> Features:
         """A convolution with this network's block of the bundle's kernel."""
         layer = self.bundle.network.get_layer(name)
-        before = self.group if x.cut else None
+        before = self.group if x.partitioned else None
         kernel = self.bundle.variable(
             f"{name}/{self.group}", lambda: layer.sub_kernel(before, self.group)
         )
-        rows = self._intervals(x.width) if x.cut else ((0, x.width),)
+        rows = self._intervals(x.width) if x.partitioned else ((0, x.width),)
         kernel = take_block(keras.ops.convert_to_tensor(kernel), rows, self._intervals(width))
         y = keras.ops.conv(x.tensors[0], kernel, strides=stride, padding="same")
-        return Features([y], width, cut=True)
+        return Features([y], width, partitioned=True)
 
     def norm(self, x: Features, *, name) -> Features:
         """Normalization as a scale and a shift, which is all that inference needs."""
@@ -161,7 +161,7 @@ class _SharedLayers(PlainLayers):
         vectors = self.bundle.variable(
             f"{name}/{self.stream}", lambda: _scale_and_shift(layer, self.stream)
         )
-        return Features([x.tensors[0] * vectors[0] + vectors[1]], x.width, x.cut)
+        return Features([x.tensors[0] * vectors[0] + vectors[1]], x.width, x.partitioned)
 
     def _intervals(self, channels: int):
         """Where the units of this network lie in a kernel that holds its group's."""
@@ -174,7 +174,7 @@ class _SharedLayers(PlainLayers):
 
 def _scale_and_shift(layer, stream: int) -> np.ndarray:
     """What a stream's batch normalization multiplies and adds: (2, channels)."""
-    vectors = (keras.ops.convert_to_numpy(vector) for vector in layer.stream_weights(stream))
+    vectors = (keras.ops.convert_to_numpy(vector) for vector in layer.weights_of(stream))
     gamma, beta, mean, variance = (vector.astype(np.float64) for vector in vectors)
     scale = gamma / np.sqrt(variance + layer.epsilon)
     return np.stack([scale, beta - mean * scale])

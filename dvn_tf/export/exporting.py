@@ -14,8 +14,8 @@ from dvn_tf.export.formats import FORMATS, checked_formats
 from dvn_tf.export.manifest import file_facts
 from dvn_tf.export.runners import RUNNERS, run_saved_model
 from dvn_tf.export.slim import SlimNetwork, slim_network
-from dvn_tf.runs.run_folder import RunFolder
 from dvn_tf.tasks import output_name
+from dvn_tf.training.run_folder import RunFolder
 
 _BATCH = 100
 _CALIBRATION_IMAGES = 300

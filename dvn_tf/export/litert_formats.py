@@ -14,7 +14,7 @@ from dvn_tf.export.description import add_to_archive
 from dvn_tf.export.packages import optional_package
 from dvn_tf.export.slim import SlimNetwork
 from dvn_tf.export.tensorflow_formats import require_tensorflow_backend, write_saved_model
-from dvn_tf.files import whole_file
+from dvn_tf.files import atomic_file
 
 
 class LiteRTFormat:
@@ -68,7 +68,7 @@ class LiteRTFormat:
                 converter.representative_dataset = lambda: ([image[None]] for image in samples)
                 converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             network = converter.convert()
-        with whole_file(path) as temporary:
+        with atomic_file(path) as temporary:
             temporary.write_bytes(network)
             add_to_archive(temporary, slim.describe(dtype))
 

@@ -1,6 +1,6 @@
 """manifest.json: what lies in an export folder, so that a device can choose and check.
 
-Its form is a contract with `dvn_tf.runtime`, which reads it.
+Its form is a contract with `dvn_runtime`, which reads it.
 """
 
 import hashlib

@@ -10,7 +10,7 @@ import numpy as np
 from dvn_tf.export.packages import optional_package
 from dvn_tf.export.slim import SlimNetwork
 from dvn_tf.export.tensorflow_formats import require_tensorflow_backend, write_saved_model
-from dvn_tf.files import whole_file
+from dvn_tf.files import atomic_file
 
 _OPSET = 17  # of 2022: every runtime in use reads it
 
@@ -57,5 +57,5 @@ class OnnxFormat:
         )
         properties = {key: json.dumps(value) for key, value in slim.describe().items()}
         onnx.helper.set_model_props(network, properties)
-        with whole_file(path) as temporary:
+        with atomic_file(path) as temporary:
             onnx.save(network, temporary)

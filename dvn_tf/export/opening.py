@@ -8,8 +8,8 @@ from dvn_tf.data import TaskData, load
 from dvn_tf.errors import UserError
 from dvn_tf.export.manifest import Manifest
 from dvn_tf.files import clear_partial
-from dvn_tf.networks import DeepVirtualNetwork
-from dvn_tf.runs.run_folder import RunFolder
+from dvn_tf.networks.network import DeepVirtualNetwork
+from dvn_tf.training.run_folder import RunFolder
 
 
 def choose_networks(network: DeepVirtualNetwork, task: str | None, level: int | None) -> list[str]:
@@ -108,7 +108,7 @@ def load_images(
         UserError: if they are required and cannot be had.
     """
     # Imported here: who exports a network of the library's own needs no gin.
-    from dvn_tf import configuration
+    from dvn_tf.training import configuration
 
     tasks = set(tasks)
     try:

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 
 from dvn_tf.export.description import describe
-from dvn_tf.networks import DeepVirtualNetwork
-from dvn_tf.stream_layers import Features, PlainLayers, input_features
+from dvn_tf.networks.layer_sets import Features, PlainLayers, input_features
+from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.tasks import TaskInfo, output_name
 from dvn_tf.units import UnitPartition, Units
 

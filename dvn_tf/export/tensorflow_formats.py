@@ -10,7 +10,7 @@ import tensorflow as tf
 from dvn_tf.errors import UserError
 from dvn_tf.export.description import DESCRIPTION_FILE, add_to_archive
 from dvn_tf.export.slim import SlimNetwork
-from dvn_tf.files import whole_file, whole_folder
+from dvn_tf.files import atomic_file, atomic_folder
 
 
 class KerasFormat:
@@ -27,7 +27,7 @@ class KerasFormat:
 
     def write(self, slim: SlimNetwork, path: pathlib.Path, samples: np.ndarray | None) -> None:
         """Writes the file."""
-        with whole_file(path) as temporary:
+        with atomic_file(path) as temporary:
             slim.model.save(temporary)
             add_to_archive(temporary, slim.describe())
 
@@ -52,7 +52,7 @@ class SavedModelFormat:
 
     def write(self, slim: SlimNetwork, path: pathlib.Path, samples: np.ndarray | None) -> None:
         """Writes the folder."""
-        with whole_folder(path) as temporary:
+        with atomic_folder(path) as temporary:
             write_saved_model(slim, temporary, slim.input_dtype)
             write_extra(temporary, slim.describe())
 

@@ -1,7 +1,7 @@
 """The compared methods, each a sequence of stages over one backbone, one pipeline, one trainer.
 
 A method says which networks are trained on what, one after the other; see `Stage`. How that is
-done is the same for all, in `dvn_tf.runs.running`, so that a table compares methods and not code.
+done is the same for all, in `dvn_tf.training.runs`, so that a table compares methods and not code.
 """
 
 from dvn_tf.methods.baseline import Baseline
@@ -9,9 +9,9 @@ from dvn_tf.methods.da_cnn import DACNN
 from dvn_tf.methods.dvn import DVN
 from dvn_tf.methods.feature_extraction import FeatureExtraction
 from dvn_tf.methods.lwf import LwF
+from dvn_tf.methods.method import Method, Stage
 from dvn_tf.methods.nestednet import NestedNet, NestedNetSingle
 from dvn_tf.methods.packnet import PackNet
-from dvn_tf.methods.stages import Method, Stage
 
 METHODS = (
     DVN,

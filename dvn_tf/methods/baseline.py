@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import ClassVar
 
-from dvn_tf.backbones import Backbone
 from dvn_tf.errors import UserError
-from dvn_tf.methods.stages import Method, Stage, task_names
-from dvn_tf.scenarios import Scenario
+from dvn_tf.methods.method import Method, Stage, task_names
+from dvn_tf.methods.scenario import Scenario
+from dvn_tf.networks.backbones import Backbone
 from dvn_tf.units import UnitPartition, UnitTable
 
 

@@ -3,9 +3,9 @@
 import dataclasses
 from typing import ClassVar
 
-from dvn_tf.methods.stages import Method, Stage, task_names
+from dvn_tf.methods.method import Method, Stage, task_names
+from dvn_tf.methods.scenario import Scenario
 from dvn_tf.methods.whole_backbone import frozen_stages
-from dvn_tf.scenarios import Scenario
 
 
 @dataclasses.dataclass(frozen=True)

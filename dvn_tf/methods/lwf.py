@@ -4,9 +4,9 @@ import dataclasses
 from typing import ClassVar
 
 from dvn_tf.errors import UserError
-from dvn_tf.methods.stages import DistillingMethod, Stage, task_names
+from dvn_tf.methods.method import DistillingMethod, Stage, task_names
+from dvn_tf.methods.scenario import Scenario
 from dvn_tf.methods.whole_backbone import whole_backbone_stage
-from dvn_tf.scenarios import Scenario
 
 
 @dataclasses.dataclass(frozen=True)

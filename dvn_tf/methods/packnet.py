@@ -3,8 +3,8 @@
 import dataclasses
 from typing import ClassVar
 
-from dvn_tf.methods.stages import Method, Stage, prefix_partition, task_names
-from dvn_tf.scenarios import Scenario
+from dvn_tf.methods.method import Method, Stage, prefix_partition, task_names
+from dvn_tf.methods.scenario import Scenario
 from dvn_tf.units import UnitTable
 
 

@@ -1,7 +1,7 @@
 """What the methods share that start from the whole backbone trained on the old task."""
 
-from dvn_tf.methods.stages import Stage
-from dvn_tf.scenarios import Scenario
+from dvn_tf.methods.method import Stage
+from dvn_tf.methods.scenario import Scenario
 from dvn_tf.units import UnitPartition, UnitTable
 
 

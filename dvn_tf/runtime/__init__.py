@@ -1,18 +1,5 @@
-"""Inference on a device whose memory is short and varies.
+"""`dvn_runtime` under the name that it had first: inference under a memory budget."""
 
-    from dvn_tf.runtime import BudgetedPredictor
-
-    predictor = BudgetedPredictor("export", budget="8MB")
-    probabilities = predictor.predict("cifar10", images)
-    predictor.set_budget("4MB")  # at any time, from any thread
-
-Runs exported LiteRT files and needs NumPy, Pillow and `ai-edge-litert`, but neither TensorFlow
-nor Keras.
-"""
-
-from dvn_tf.runtime.images import read_image
-from dvn_tf.runtime.plan import Plan
-from dvn_tf.runtime.planner import Option, choose_levels
-from dvn_tf.runtime.predictor import BudgetedPredictor
+from dvn_runtime import BudgetedPredictor, Option, Plan, choose_levels, read_image
 
 __all__ = ["BudgetedPredictor", "Option", "Plan", "choose_levels", "read_image"]

@@ -11,8 +11,8 @@ import urllib.request
 import pytest
 from PIL import Image
 
-from dvn_tf.comparison import tensorboard
 from dvn_tf.comparison.report import write_report
+from dvn_tf.training.tensorboard import HPARAMS, write_run
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def logged(made, tmp_path_factory):
     """J1 with what every run writes at its end, and with a report that was written twice."""
     folder = made.write_runs(tmp_path_factory.mktemp("runs") / "J1", "J1", "joint", made.JOINT)
     for file in folder.rglob("results.json"):
-        tensorboard.write_run(file.parent / "tensorboard", json.loads(file.read_text()))
+        write_run(file.parent / "tensorboard", json.loads(file.read_text()))
     for _ in range(2):
         write_report(folder)
     return folder
@@ -84,7 +84,7 @@ def test_a_run_has_its_final_accuracies(logged):
 def test_writing_a_run_again_doubles_nothing(logged):
     run = logged / "dvn" / "seed1"
     results = json.loads((run / "results.json").read_text())
-    tensorboard.write_run(run / "tensorboard", results)
+    write_run(run / "tensorboard", results)
     reader = events_of(run / "tensorboard" / "final")
     assert len(reader.Tensors("final/cifar10/level1")) == 1
     assert len(list((run / "tensorboard").rglob("events*"))) == 1
@@ -178,7 +178,7 @@ def test_the_hparams_tab_has_every_run_with_its_metrics(logged, made):
     tasks = dict(zip(("first", "second"), made.CIFAR.values(), strict=True))
     made.write_runs(other, "S1", "sequential", {"lwf": made.SEQUENTIAL["lwf"]}, tasks, seeds=(0,))
     run = other / "lwf" / "seed0"
-    tensorboard.write_run(run / "tensorboard", json.loads((run / "results.json").read_text()))
+    write_run(run / "tensorboard", json.loads((run / "results.json").read_text()))
     write_report(other)
     names = {f"{task}/level{level}" for task in made.CIFAR for level in (1, 2)}
     names |= {"first/level1", "second/level1"}
@@ -190,7 +190,7 @@ def test_the_hparams_tab_has_every_run_with_its_metrics(logged, made):
                 and len(answers["experiment"].get("metricInfos", [])) == 6
             ),
         )
-    assert {info["name"] for info in experiment["hparamInfos"]} == set(tensorboard.HPARAMS)
+    assert {info["name"] for info in experiment["hparamInfos"]} == set(HPARAMS)
     assert {info["name"]["tag"] for info in experiment["metricInfos"]} == {
         f"final/{name}" for name in names
     }

@@ -30,12 +30,12 @@ def make_noise(name, count, size=8, **settings):
     return TaskData(data.task, data.info, ImageSet(noise, data.train.labels), data.test)
 
 
-def outputs(datas):
-    return {d.task.name: [f"{d.task.name}/level1", f"{d.task.name}/level2"] for d in datas}
+def outputs(task_data):
+    return {d.task.name: [f"{d.task.name}/level1", f"{d.task.name}/level2"] for d in task_data}
 
 
-def run(datas, batch_size, seed=0, first_epoch=0, epochs=1):
-    dataset = training_dataset(datas, outputs(datas), batch_size, seed, first_epoch, epochs)
+def run(task_data, batch_size, seed=0, first_epoch=0, epochs=1):
+    dataset = training_dataset(task_data, outputs(task_data), batch_size, seed, first_epoch, epochs)
     return list(dataset.as_numpy_iterator())
 
 
@@ -54,25 +54,25 @@ def assert_same(left, right):
     ("counts", "batch_size", "steps"), [((10,), 5, 2), ((11,), 5, 3), ((7, 20, 5), 5, 4)]
 )
 def test_an_epoch_is_the_longest_tasks(counts, batch_size, steps):
-    datas = [make(f"t{i}", count) for i, count in enumerate(counts)]
-    assert steps_per_epoch(datas, batch_size) == steps
-    assert len(run(datas, batch_size, epochs=3)) == 3 * steps
-    dataset = training_dataset(datas, outputs(datas), batch_size, 0, 1, 3)
+    task_data = [make(f"t{i}", count) for i, count in enumerate(counts)]
+    assert steps_per_epoch(task_data, batch_size) == steps
+    assert len(run(task_data, batch_size, epochs=3)) == 3 * steps
+    dataset = training_dataset(task_data, outputs(task_data), batch_size, 0, 1, 3)
     assert len(dataset) == 2 * steps
 
 
 @pytest.mark.parametrize("batch_size", [0, 6, 100])
 def test_a_batch_larger_than_a_task_is_refused(batch_size):
-    datas = [make("long", 20), make("short", 5)]
+    task_data = [make("long", 20), make("short", 5)]
     with pytest.raises(UserError, match=rf"{batch_size} images .* from 1 to 5"):
-        steps_per_epoch(datas, batch_size)
+        steps_per_epoch(task_data, batch_size)
     with pytest.raises(UserError):
-        training_dataset(datas, outputs(datas), batch_size, 0, 0, 1)
+        training_dataset(task_data, outputs(task_data), batch_size, 0, 0, 1)
 
 
 def test_batches_are_full_and_typed():
-    datas = [make("a", 11), make("b", 7, size=6)]
-    dataset = training_dataset(datas, outputs(datas), 4, 0, 0, 1)
+    task_data = [make("a", 11), make("b", 7, size=6)]
+    dataset = training_dataset(task_data, outputs(task_data), 4, 0, 0, 1)
     x, y = dataset.element_spec
     assert x == {
         "a": tf.TensorSpec((4, 4, 4, 1), tf.uint8),
@@ -102,8 +102,8 @@ def test_images_keep_their_labels_under_every_output():
 
 
 def test_every_pass_shows_every_example_once_in_a_new_order():
-    datas = [make("long", 100), make("short", 30)]
-    batches = run(datas, 20, epochs=2)
+    task_data = [make("long", 100), make("short", 30)]
+    batches = run(task_data, 20, epochs=2)
     epochs = [order(batches[:5], "long"), order(batches[5:], "long")]
     for epoch in epochs:
         np.testing.assert_array_equal(np.sort(epoch), np.arange(100))
@@ -126,13 +126,13 @@ def test_the_last_batch_goes_on_into_the_next_pass():
 
 
 def test_a_resumed_run_sees_what_the_uninterrupted_one_sees():
-    datas = [make_noise("a", 50), make_noise("b", 13)]
-    whole = run(datas, 8, seed=7, epochs=5)
-    steps = steps_per_epoch(datas, 8)
+    task_data = [make_noise("a", 50), make_noise("b", 13)]
+    whole = run(task_data, 8, seed=7, epochs=5)
+    steps = steps_per_epoch(task_data, 8)
     for first in (1, 3, 4):
-        assert_same(run(datas, 8, seed=7, first_epoch=first, epochs=5), whole[first * steps :])
-    assert_same(run(datas, 8, seed=7, epochs=5), whole)
-    assert run(datas, 8, seed=7, first_epoch=5, epochs=5) == []
+        assert_same(run(task_data, 8, seed=7, first_epoch=first, epochs=5), whole[first * steps :])
+    assert_same(run(task_data, 8, seed=7, epochs=5), whole)
+    assert run(task_data, 8, seed=7, first_epoch=5, epochs=5) == []
 
 
 def test_the_seed_and_the_name_determine_the_order():
@@ -183,8 +183,8 @@ def test_without_augmentation_images_come_as_they_are():
 
 
 def test_evaluation_shows_every_test_image_once_in_order():
-    datas = [make("a", 9, test=23), make("b", 9, test=8)]
-    batches = list(evaluation_dataset(datas, outputs(datas), 5).as_numpy_iterator())
+    task_data = [make("a", 9, test=23), make("b", 9, test=8)]
+    batches = list(evaluation_dataset(task_data, outputs(task_data), 5).as_numpy_iterator())
     assert len(batches) == 5
     for name, count in (("a", 23), ("b", 8)):
         for level in (1, 2):
@@ -199,8 +199,8 @@ def test_evaluation_shows_every_test_image_once_in_order():
 
 
 def test_evaluation_batches_are_full_and_typed():
-    datas = [make("a", 9, test=3)]
-    dataset = evaluation_dataset(datas, outputs(datas), 5)
+    task_data = [make("a", 9, test=3)]
+    dataset = evaluation_dataset(task_data, outputs(task_data), 5)
     x, y, weights = dataset.element_spec
     assert x == {"a": tf.TensorSpec((5, 4, 4, 1), tf.uint8)}
     names = ["a/level1", "a/level2"]

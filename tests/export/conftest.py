@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 import dvn_tf
-from dvn_tf import configuration, data
+from dvn_tf import data
 from dvn_tf.export.formats import FORMATS
-from dvn_tf.runs.run_folder import RunFolder
-from dvn_tf.runs.running import run
+from dvn_tf.training import configuration
+from dvn_tf.training.run_folder import RunFolder
+from dvn_tf.training.runs import run
 
 # Put before code that runs in a process of its own: what an exported file must not need.
 BLOCK = """

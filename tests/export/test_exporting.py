@@ -10,7 +10,7 @@ from dvn_tf import export
 from dvn_tf.export.formats import FORMATS
 from dvn_tf.export.manifest import Manifest, file_facts
 from dvn_tf.export.runners import RUNNERS
-from dvn_tf.runs.run_folder import RunFolder
+from dvn_tf.training.run_folder import RunFolder
 
 
 def installed(name):

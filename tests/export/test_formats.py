@@ -19,7 +19,7 @@ from dvn_tf.export.litert_formats import _split_convolutions, _SplitConv2D
 from dvn_tf.export.manifest import file_facts
 from dvn_tf.export.runners import RUNNERS
 from dvn_tf.export.slim import slim_network
-from dvn_tf.runs.run_folder import RunFolder
+from dvn_tf.training.run_folder import RunFolder
 
 FLOAT_FORMATS = ("keras", "tf_saved_model", "litert", "onnx")
 

@@ -13,8 +13,8 @@ def run_of(tmp_path_factory):
     @functools.cache
     def run(name):
         # The same old network serves both, and is trained once.
-        old_run = run("lwf").path if name == "da_cnn" else None
+        initial_run = run("lwf").path if name == "da_cnn" else None
         path = tmp_path_factory.mktemp("methods") / "run"
-        return watch(experiment_of(name), path, old_run)
+        return watch(experiment_of(name), path, initial_run)
 
     return run

@@ -7,12 +7,12 @@ import pathlib
 import numpy as np
 import pytest
 
-from dvn_tf import configuration, data
+from dvn_tf import data
 from dvn_tf.data import digits, pipelines
-from dvn_tf.experiment import Experiment
-from dvn_tf.networks import DeepVirtualNetwork, load_network
-from dvn_tf.runs import running
-from dvn_tf.runs.run_folder import RunFolder
+from dvn_tf.networks.network import DeepVirtualNetwork, load_network
+from dvn_tf.training import configuration, runs
+from dvn_tf.training.experiment import Experiment
+from dvn_tf.training.run_folder import RunFolder
 
 SHORT = ("WideResNet.width = 1", "Recipe.batch_size = 64", "Task.train_examples = 100")
 THREE_TASKS = (
@@ -97,11 +97,11 @@ def weights_of(network) -> dict[str, np.ndarray]:
     return {weight.path: np.array(weight) for weight in network.weights}
 
 
-def watch(experiment: Experiment, path: pathlib.Path, old_run=None) -> WatchedRun:
+def watch(experiment: Experiment, path: pathlib.Path, initial_run=None) -> WatchedRun:
     """Runs an experiment, and looks on."""
     stages, touched = {}, [{"digits": set(), "pipelines": set()}]
     originals = {
-        "train_stage": running.train_stage,
+        "train_stage": runs.train_stage,
         "write_stage": RunFolder.write_stage,
         "read": digits.Digits.read,
         "training_dataset": pipelines.training_dataset,
@@ -124,19 +124,19 @@ def watch(experiment: Experiment, path: pathlib.Path, old_run=None) -> WatchedRu
         return images, labels
 
     def pipeline(name):
-        def build(datas, *args):
-            touched[-1]["pipelines"] |= {one.task.name for one in datas}
-            return originals[name](datas, *args)
+        def build(task_data, *args):
+            touched[-1]["pipelines"] |= {one.task.name for one in task_data}
+            return originals[name](task_data, *args)
 
         return build
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running, "train_stage", train_stage)
+        patch.setattr(runs, "train_stage", train_stage)
         patch.setattr(RunFolder, "write_stage", write_stage)
         patch.setattr(digits.Digits, "read", read)
         for name in ("training_dataset", "evaluation_dataset"):
             patch.setattr(pipelines, name, pipeline(name))
-        results = running.run(experiment, RunFolder(path), old_run=old_run)
+        results = runs.run(experiment, RunFolder(path), initial_run=initial_run)
     return WatchedRun(experiment, path, results, stages, touched)
 
 
@@ -170,8 +170,8 @@ def files_of(folder: pathlib.Path) -> dict:
 
 def images_to_test_on(experiment: Experiment) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """{task: (images, labels)} of the test images."""
-    datas = [data.load(task) for task in experiment.scenario.tasks]
-    return {d.task.name: (d.test.images.astype("float32"), d.test.labels) for d in datas}
+    task_data = [data.load(task) for task in experiment.scenario.tasks]
+    return {d.task.name: (d.test.images.astype("float32"), d.test.labels) for d in task_data}
 
 
 def logits_of(network, images: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from methods.short_runs import HIGH, LOW, images_to_test_on, logits_of, weights_of
 
-from dvn_tf.layers import UnitConv2D
+from dvn_tf.networks.convolution import UnitConv2D
 
 EDGES = {16: (0, 9, 13, 16), 32: (0, 18, 26, 32), 64: (0, 37, 52, 64)}  # shares of 1/3, 2/3, 1
 OF_THREE = ("digits_0-2", "digits_3-5", "digits_6-9")
@@ -16,34 +16,38 @@ READ_UNCUT = "group1_block1_conv1/kernel"  # reads all of the input layer
 # --------------------------------------------------------------- one convolution
 
 
-def frozen_and_free(cut_input):
+def frozen_and_free(partitioned_input):
     """Two convolutions of equal kernels, 10 to 10 channels in units of 5, 3 and 2.
 
     The first has unit 1 frozen. Also the mask of that block, written out.
     """
-    settings = {"fractions": (0.5, 0.3, 0.2), "weight_decay": 0.5, "cut_input": cut_input}
+    settings = {
+        "fractions": (0.5, 0.3, 0.2),
+        "weight_decay": 0.5,
+        "partitioned_input": partitioned_input,
+    }
     convs = [UnitConv2D(10, 3, frozen_units=units, **settings) for units in ((1,), ())]
     for conv in convs:
         conv.build([(None, 6, 6, 10)])
     convs[1].kernel.assign(convs[0].kernel)
     mask = np.zeros((3, 3, 10, 10), bool)
-    mask[:, :, : 5 if cut_input else 10, :5] = True
+    mask[:, :, : 5 if partitioned_input else 10, :5] = True
     return *convs, mask
 
 
 def gradient(conv, images):
     units = [(1,), (1, 2), (1, 2, 3)]
-    before = units if conv.cut_input else [None] * 3
-    widths = (5, 8, 10) if conv.cut_input else (10,) * 3
+    before = units if conv.partitioned_input else [None] * 3
+    widths = (5, 8, 10) if conv.partitioned_input else (10,) * 3
     with tf.GradientTape() as tape:
         outputs = conv([images[..., :w] for w in widths], in_units=before, out_units=units)
         loss = sum(tf.reduce_sum(y**2) for y in outputs) + sum(conv.losses)
     return tape.gradient(loss, conv.kernel.value)
 
 
-@pytest.mark.parametrize("cut_input", [True, False])
-def test_frozen_units_take_no_gradient_and_no_decay_and_all_else_takes_its_own(cut_input):
-    frozen, free, mask = frozen_and_free(cut_input)
+@pytest.mark.parametrize("partitioned_input", [True, False])
+def test_frozen_units_take_no_gradient_and_no_decay_and_all_else_takes_its_own(partitioned_input):
+    frozen, free, mask = frozen_and_free(partitioned_input)
     images = np.random.default_rng(0).normal(size=(4, 6, 6, 10)).astype("float32")
     found, reference = (np.asarray(gradient(conv, images)) for conv in (frozen, free))
     assert (found[mask] == 0).all()
@@ -55,9 +59,9 @@ def test_frozen_units_take_no_gradient_and_no_decay_and_all_else_takes_its_own(c
     assert sum(free.losses) > 1.1 * sum(frozen.losses)
 
 
-@pytest.mark.parametrize("cut_input", [True, False])
-def test_momentum_and_decay_leave_frozen_units_bit_for_bit(cut_input):
-    *convs, mask = frozen_and_free(cut_input)
+@pytest.mark.parametrize("partitioned_input", [True, False])
+def test_momentum_and_decay_leave_frozen_units_bit_for_bit(partitioned_input):
+    *convs, mask = frozen_and_free(partitioned_input)
     images = np.random.default_rng(0).normal(size=(4, 6, 6, 10)).astype("float32")
     start = np.array(convs[0].kernel)
     for conv in convs:

@@ -16,11 +16,11 @@ from reference_networks import (
     task,
 )
 
-from dvn_tf.backbones import WideResNet
-from dvn_tf.distillation import distilling_network
-from dvn_tf.layers import UnitConv2D
-from dvn_tf.networks import DeepVirtualNetwork
-from dvn_tf.objectives import sequential_objective
+from dvn_tf.networks.backbones import WideResNet
+from dvn_tf.networks.convolution import UnitConv2D
+from dvn_tf.networks.distillation import distilling_network
+from dvn_tf.networks.network import DeepVirtualNetwork
+from dvn_tf.networks.objectives import sequential_objective
 from dvn_tf.units import UnitTable
 
 A, B = task("a"), task("b", classes=5)
@@ -183,7 +183,7 @@ def test_a_units_gradient_sums_the_terms_of_the_levels_that_contain_it(gradients
                 continue
             path = f"{layer.name}/kernel"
             *_, width_in, width_out = gradients.joint[path].shape
-            rows = case.owned(width_in, [unit]) if layer.cut_input else np.arange(width_in)
+            rows = case.owned(width_in, [unit]) if layer.partitioned_input else np.arange(width_in)
             block = np.ix_(
                 range(layer.kernel_size),
                 range(layer.kernel_size),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from methods.short_runs import images_to_test_on, logits_of, weights_of
 
-from dvn_tf.layers import UnitConv2D
+from dvn_tf.networks.convolution import UnitConv2D
 
 OF_THREE = ("digits_0-2", "digits_3-5", "digits_6-9")
 EDGES = {16: (0, 5, 11, 16), 32: (0, 11, 21, 32), 64: (0, 21, 43, 64)}  # thirds, rounded
@@ -80,7 +80,7 @@ def test_stage_k_has_k_units_and_k_virtual_networks_of_k_levels(run_of, k):
         if isinstance(layer, UnitConv2D):
             assert layer.kernel.shape[-1] == EDGES[layer.filters][k]
             assert layer.kernel.shape[-2] == (
-                EDGES[layer.in_channels][k] if layer.cut_input else layer.in_channels
+                EDGES[layer.in_channels][k] if layer.partitioned_input else layer.in_channels
             )
 
 

@@ -14,8 +14,9 @@ from methods.short_runs import (
     watch,
     weights_of,
 )
+from run_checks import without_seconds
 
-from dvn_tf.networks import load_network
+from dvn_tf.networks.network import load_network
 
 
 def copy_of(run, folder, stages):

@@ -5,10 +5,11 @@ import pathlib
 import numpy as np
 import pytest
 
-from dvn_tf import accounting, configuration
 from dvn_tf.errors import UserError
 from dvn_tf.methods import METHODS
+from dvn_tf.networks import accounting
 from dvn_tf.tasks import TaskInfo
+from dvn_tf.training import configuration
 from dvn_tf.units import UnitPartition
 
 IMAGE = TaskInfo("any", 10, (32, 32, 3))

@@ -7,8 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
+from dvn_runtime import BudgetedPredictor
 from dvn_tf.errors import UserError
-from dvn_tf.runtime import BudgetedPredictor
 
 # The damaged file: that of the level which an unlimited budget loads.
 VICTIM = ("colours", 3)

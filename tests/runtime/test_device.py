@@ -55,7 +55,7 @@ def test_neither_tensorflow_nor_keras_nor_the_training_code_is_there(device_pyth
 def test_the_library_predicts(device_python, pristine, tmp_path):
     np.save(tmp_path / "images.npy", pristine.images["colours"])
     program = (
-        "import sys, numpy as np, dvn_tf.runtime as r\n"
+        "import sys, numpy as np, dvn_runtime as r\n"
         "p = r.BudgetedPredictor(sys.argv[1])\n"
         "np.save(sys.argv[3], p.predict('colours', np.load(sys.argv[2])))\n"
         "assert not {'tensorflow', 'keras', 'absl'} & set(sys.modules)"
@@ -77,6 +77,6 @@ def test_the_program_classifies(device_python, pristine, tmp_path):
 
 
 def test_importing_the_runtime_here_brings_no_tensorflow_either():
-    program = "import sys, dvn_tf.runtime, experiments.predict; print('tensorflow' in sys.modules)"
+    program = "import sys, dvn_runtime, experiments.predict; print('tensorflow' in sys.modules)"
     command = [sys.executable, "-c", program]
     assert subprocess.check_output(command, cwd=CHECKOUT, text=True).strip() == "False"

@@ -2,8 +2,8 @@
 
 import pytest
 
+from dvn_runtime import BudgetedPredictor
 from dvn_tf.errors import UserError
-from dvn_tf.runtime import BudgetedPredictor
 
 
 def edited(path, value):

@@ -13,7 +13,7 @@ MEGABYTE = 10**6
 PROGRAM = """
 import json, os, sys
 import numpy as np
-from dvn_tf.runtime import BudgetedPredictor
+from dvn_runtime import BudgetedPredictor
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -5,10 +5,10 @@ import time
 
 import pytest
 
+from dvn_runtime.manifest import ExportedNetwork
+from dvn_runtime.network import RefusedFileError
+from dvn_runtime.pool import NetworkPool
 from dvn_tf.errors import UserError
-from dvn_tf.runtime.manifest import ExportedNetwork
-from dvn_tf.runtime.network import RefusedFileError
-from dvn_tf.runtime.pool import NetworkPool
 
 
 def entry(task, level, size):
@@ -22,7 +22,7 @@ class Recorder:
 
     def __init__(self):
         self.events = []
-        self.held = {}
+        self.stored = {}
         self.limit = None
         self.peak = 0
         self.broken = set()
@@ -31,10 +31,10 @@ class Recorder:
         if network.file in self.broken:
             raise RefusedFileError(network.file)
         self.events.append(f"+{network.file}")
-        self.held[network.file] = network.bytes
-        self.peak = max(self.peak, sum(self.held.values()))
+        self.stored[network.file] = network.bytes
+        self.peak = max(self.peak, sum(self.stored.values()))
         if self.limit is not None:
-            assert sum(self.held.values()) <= self.limit
+            assert sum(self.stored.values()) <= self.limit
         return RecordedNetwork(network, self)
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dvn_runtime import BudgetedPredictor, read_image
 from dvn_tf.errors import UserError
-from dvn_tf.runtime import BudgetedPredictor, read_image
 from experiments import predict
 
 
@@ -116,7 +116,7 @@ def test_tasks_of_other_channels_have_no_files(export):
     export.write_manifest(manifest)
     with BudgetedPredictor(export.folder, tasks=["colours"]):
         pass
-    from dvn_tf.runtime.manifest import read_manifest
+    from dvn_runtime.manifest import read_manifest
 
     with pytest.raises(UserError, match="takes 2 channels"):
         read_image("x.png", read_manifest(export.folder).tasks["digits"])

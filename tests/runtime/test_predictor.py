@@ -7,8 +7,8 @@ import warnings
 import numpy as np
 import pytest
 
+from dvn_runtime import BudgetedPredictor
 from dvn_tf.errors import UserError
-from dvn_tf.runtime import BudgetedPredictor
 
 TASKS = ("colours", "digits")
 

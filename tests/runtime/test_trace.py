@@ -6,8 +6,8 @@ import sys
 import pytest
 from PIL import Image
 
+from dvn_runtime import trace
 from dvn_tf.errors import UserError
-from dvn_tf.runtime import trace
 
 
 def test_the_record_follows_the_budget_while_predictions_run(pristine):

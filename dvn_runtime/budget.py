@@ -1,0 +1,88 @@
+"""How much memory networks may take, in bytes or in parameters."""
+
+import dataclasses
+import decimal
+import numbers
+import re
+
+from dvn_runtime.errors import UserError
+
+BYTES = "bytes"
+PARAMETERS = "parameters"
+
+# Decimal and binary multiples: 8MB is 8,000,000 bytes, 8MiB is 8,388,608.
+_BYTE_UNITS = {
+    "": 1,
+    "b": 1,
+    "byte": 1,
+    "bytes": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+}
+_MULTIPLES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+_PARAMETERS = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([kmg]?)\s*(?:params?|parameters?)", re.I)
+_BYTES = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)", re.I)
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """An amount that all loaded networks together may take.
+
+    Args:
+        limit: the amount; None is no limit.
+        measure: what is counted, `BYTES` (of the files) or `PARAMETERS`.
+    """
+
+    limit: int | None
+    measure: str = BYTES
+
+    def __str__(self) -> str:
+        return "no limit" if self.limit is None else f"{self.limit:,} {self.measure}"
+
+
+def parse_budget(budget: "str | int | Budget | None") -> Budget:
+    """Reads a budget as a person writes it.
+
+    Args:
+        budget: bytes as a whole number or as text such as "8MB", "500kB" or "2MiB"; parameters
+            as text such as "1.5M params"; None for no limit. Capitals do not matter.
+
+    Returns:
+        The budget, rounded down to whole bytes or parameters.
+
+    Raises:
+        UserError: if it is neither of these, or not positive.
+    """
+    if budget is None or isinstance(budget, Budget):
+        return budget or Budget(None)
+    if isinstance(budget, numbers.Integral) and not isinstance(budget, bool):
+        amount, measure = int(budget), BYTES
+    elif isinstance(budget, str):
+        amount, measure = _parse_text(budget)
+    else:
+        raise _unreadable(budget)
+    if amount < 1:
+        raise UserError(f"a budget must be positive, not {budget!r}")
+    return Budget(amount, measure)
+
+
+def _parse_text(text: str) -> tuple[int, str]:
+    stripped = text.strip()
+    if match := _PARAMETERS.fullmatch(stripped):
+        factor, measure = _MULTIPLES[match[2].lower()], PARAMETERS
+    elif (match := _BYTES.fullmatch(stripped)) and match[2].lower() in _BYTE_UNITS:
+        factor, measure = _BYTE_UNITS[match[2].lower()], BYTES
+    else:
+        raise _unreadable(text)
+    return int(decimal.Decimal(match[1]) * factor), measure  # a float would make 434 of 4.35e2
+
+
+def _unreadable(budget) -> UserError:
+    return UserError(
+        f"{budget!r} is no budget: write bytes such as '8MB', '500kB' or '2MiB', or parameters "
+        "such as '1.5M params'"
+    )

@@ -1,0 +1,251 @@
+"""Reads and checks `manifest.json`, the table of contents of an export folder."""
+
+import dataclasses
+import json
+import math
+import os
+import pathlib
+import re
+from collections.abc import Mapping
+
+from dvn_runtime.errors import UserError
+
+FORMAT_VERSION = 1
+FORMATS = ("keras", "tf_saved_model", "litert", "litert_int8", "onnx")
+LITERT_FORMATS = ("litert", "litert_int8")
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportedTask:
+    """A task of the export folder.
+
+    Attributes:
+        name: of the task.
+        image_shape: (height, width, channels) in pixels.
+        num_classes: size of the output.
+        class_names: in the order of the labels; may be empty.
+    """
+
+    name: str
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    class_names: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportedNetwork:
+    """One file of the export folder.
+
+    Attributes:
+        file: its path relative to the folder, with forward slashes.
+        format: one of `FORMATS`.
+        task: the task it serves.
+        level: its memory level, from 1.
+        dtype: of its input, "float32" or "uint8"; pixels lie in 0..255 either way.
+        output: "logits" or "probabilities".
+        parameters: all that inference needs.
+        bytes: size of the file.
+        accuracy: of this very file on the test split, 0..1; None if it was not measured.
+        sha256: of the file, in lower-case hexadecimal digits.
+    """
+
+    file: str
+    format: str
+    task: str
+    level: int
+    dtype: str
+    output: str
+    parameters: int
+    bytes: int
+    accuracy: float | None
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """What an export folder holds.
+
+    Attributes:
+        folder: the export folder.
+        tasks: by name.
+        networks: one entry a file, in the order of the manifest.
+    """
+
+    folder: pathlib.Path
+    tasks: dict[str, ExportedTask]
+    networks: tuple[ExportedNetwork, ...]
+
+
+def read_manifest(export_dir: str | os.PathLike) -> Manifest:
+    """Reads the manifest of an export folder and checks every entry.
+
+    The files themselves are not opened: `network.load_network` checks each one before use.
+
+    Args:
+        export_dir: the folder that holds `manifest.json`.
+
+    Raises:
+        UserError: if there is no manifest or an entry is missing, of a wrong type, doubled, or
+            leads out of the folder; the message names the entry.
+    """
+    folder = pathlib.Path(export_dir)
+    path = folder / "manifest.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique_keys)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; give an export folder") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not a manifest: {error}") from None
+    try:
+        return _parse(folder, content)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _unique_keys(pairs):
+    """Refuses JSON objects with a doubled key, of which `json` would keep the last silently."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        doubled = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {doubled!r} stands twice")
+    return content
+
+
+def _parse(folder: pathlib.Path, content) -> Manifest:
+    top = _Entry(content, "the manifest")
+    version = top.get("format_version", int)
+    if version != FORMAT_VERSION:
+        raise UserError(
+            f"format_version is {version}, this program reads {FORMAT_VERSION}: use the version "
+            "of dvn_tf that wrote the export"
+        )
+    tasks = {
+        name: _parse_task(name, _Entry(value, f"task {name!r}"))
+        for name, value in top.get("tasks", Mapping).items()
+    }
+    if not tasks:
+        raise UserError("there is no task")
+    networks = []
+    for position, value in enumerate(top.get("files", list)):
+        entry = _Entry(value, f"files[{position}]")
+        networks.append(_parse_network(entry, tasks, folder))
+    _check_unique([network.file for network in networks], "file")
+    _check_unique([f"{n.format} of task {n.task!r} level {n.level}" for n in networks], "network")
+    return Manifest(folder, tasks, tuple(networks))
+
+
+def _parse_task(name: str, entry: "_Entry") -> ExportedTask:
+    shape = entry.numbers("image_shape", int)
+    if len(shape) != 3 or min(shape) < 1:
+        raise entry.error("image_shape", "three positive numbers, height, width and channels")
+    num_classes = entry.get("num_classes", int, least=2)
+    for statistic in ("mean", "std"):
+        if len(entry.numbers(statistic, float)) not in (1, shape[2]):
+            raise entry.error(statistic, "one number a channel or one for all")
+    names = entry.get("class_names", list)
+    if not all(isinstance(name, str) for name in names) or len(names) not in (0, num_classes):
+        raise entry.error("class_names", f"{num_classes} names, or none")
+    return ExportedTask(name, shape, num_classes, tuple(names))
+
+
+def _parse_network(entry: "_Entry", tasks, folder: pathlib.Path) -> ExportedNetwork:
+    entry.name = repr(entry.get("file", str))
+    task = entry.get("task", str, among=tasks)
+    pixels = _Entry(entry.get("input", Mapping), f"{entry.name}, input")
+    if pixels.numbers("shape", int) != tasks[task].image_shape:
+        raise pixels.error("shape", f"the image_shape of task {task!r}")
+    if pixels.numbers("range", float) != (0, 255):
+        raise pixels.error("range", "[0, 255]: networks take pixels as they are")
+    entry.numbers("units", int)
+    entry.get("parameters_paper", int)
+    entry.get("test_examples", int)
+    accuracy = entry.content.get("accuracy", 0)
+    if accuracy is not None:
+        accuracy = entry.get("accuracy", float)
+        if not 0 <= accuracy <= 1:
+            raise entry.error("accuracy", "between 0 and 1, or null")
+    if not re.fullmatch("[0-9a-f]{64}", entry.get("sha256", str)):
+        raise entry.error("sha256", "64 lower-case hexadecimal digits")
+    return ExportedNetwork(
+        file=_inside(folder, entry),
+        format=entry.get("format", str, among=FORMATS),
+        task=task,
+        level=entry.get("level", int, least=1),
+        dtype=pixels.get("dtype", str, among=("float32", "uint8")),
+        output=entry.get("output", str, among=("logits", "probabilities")),
+        parameters=entry.get("parameters", int, least=1),
+        bytes=entry.get("bytes", int, least=1),
+        accuracy=accuracy,
+        sha256=entry.get("sha256", str),
+    )
+
+
+def _inside(folder: pathlib.Path, entry: "_Entry") -> str:
+    """The path of an entry, which must not lead out of the folder, by a link neither."""
+    file = entry.get("file", str)
+    path = pathlib.PurePosixPath(file)
+    plain = path.parts and not path.is_absolute() and ".." not in path.parts
+    # A doubled file must not pass for two, as "a" and "./a" would; Windows has its own ways out.
+    if not plain or not file.isprintable() or set(file) & set("\\:") or str(path) != file:
+        raise entry.error("file", "a plain relative path inside the export folder")
+    try:
+        stays = (folder / path).resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # links that lead in a circle
+        stays = False
+    if not stays:
+        raise entry.error("file", "inside the export folder, but its links lead elsewhere")
+    return file
+
+
+def _check_unique(names: list[str], what: str) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"the {what} {name} is listed twice")
+
+
+class _Entry:
+    """A JSON object whose values are checked as they are read.
+
+    Args:
+        content: the object.
+        name: what messages call it.
+    """
+
+    def __init__(self, content, name: str):
+        if not isinstance(content, Mapping):
+            raise UserError(f"{name} is not a JSON object")
+        self.content = content
+        self.name = name
+
+    def get(self, key: str, kind: type, least: int = 0, among=()):
+        """The value of a key, of a given type; numbers at least `least`, texts one of `among`."""
+        if key not in self.content:
+            raise UserError(f"{self.name} has no {key!r}")
+        value = self.content[key]
+        if not _is(value, kind):
+            raise self.error(key, f"of type {kind.__name__}")
+        if kind in (int, float) and value < least:
+            raise self.error(key, f"at least {least}")
+        if among and value not in among:
+            raise self.error(key, f"one of {', '.join(among)}")
+        return value
+
+    def numbers(self, key: str, kind: type) -> tuple:
+        """The value of a key that is a list of numbers of one type."""
+        values = self.get(key, list)
+        if not all(_is(value, kind) for value in values):
+            raise self.error(key, f"a list of numbers of type {kind.__name__}")
+        return tuple(values)
+
+    def error(self, key: str, expected: str) -> UserError:
+        """The error of a value that is not what it should be."""
+        return UserError(f"{self.name}: {key!r} is {self.content[key]!r}, it must be {expected}")
+
+
+def _is(value, kind: type) -> bool:
+    if isinstance(value, bool):  # a bool is an int to Python, but not to a reader of JSON
+        return kind is bool
+    if kind is float and isinstance(value, float):
+        return math.isfinite(value)  # Python's JSON knows NaN and Infinity
+    return isinstance(value, int if kind is float else kind)

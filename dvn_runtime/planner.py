@@ -1,0 +1,202 @@
+"""Which level of each task to load: the best accuracy that a budget can hold.
+
+This is the multiple-choice knapsack problem: of each task at most one network, the sum of their
+costs within the budget, the weighted sum of their accuracies as great as can be. It is solved
+exactly by meeting in the middle (Horowitz and Sahni, "Computing partitions with applications to
+the knapsack problem", JACM 1974): the tasks are cut into two halves, each half keeps only the
+combinations that no cheaper one equals, and one walk along both finds the best pair. For 8 tasks
+of 8 levels that is at most 2 x 9^4 combinations, however the numbers lie.
+
+Pure Python: nothing here knows of files or networks.
+"""
+
+import dataclasses
+import math
+import numbers
+from collections.abc import Collection, Mapping, Sequence
+from fractions import Fraction
+
+from dvn_runtime.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """One network that may serve a task.
+
+    Args:
+        task: the task it serves.
+        level: its memory level, from 1.
+        cost: what it takes of the budget, in the budget's measure.
+        accuracy: measured on the test split, 0..1.
+    """
+
+    task: str
+    level: int
+    cost: int
+    accuracy: float
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class _Combination:
+    """A choice for some of the tasks. Ordered so that the least is the cheapest, then the best."""
+
+    cost: int
+    loss: int  # minus the scaled weighted sum of accuracies
+    choice: tuple[int, ...]  # for each task the position of its option, -1 for none
+
+    def __add__(self, other: "_Combination") -> "_Combination":
+        return _Combination(
+            self.cost + other.cost, self.loss + other.loss, self.choice + other.choice
+        )
+
+
+def choose_levels(
+    options: Sequence[Option],
+    budget: int | None,
+    weights: Mapping[str, float] | None = None,
+    minimum_accuracy: Mapping[str, float] | float | None = None,
+    optional: Collection[str] = (),
+    measure: str = "bytes",
+    known_tasks: Collection[str] | None = None,
+) -> dict[str, Option]:
+    """Picks a network for each task so that the weighted sum of accuracies is greatest.
+
+    Of equally good picks the cheapest is taken, then the one whose levels come first in the
+    order of `options`: the same question always has the same answer.
+
+    Args:
+        options: the networks to choose from. Those of equal task are alternatives.
+        budget: the greatest sum of costs; None is no limit.
+        weights: how much a task's accuracy counts; 1 for tasks that are not named.
+        minimum_accuracy: the least accuracy of a task, or one number for all tasks. A task
+            that is left out need not reach it.
+        optional: tasks that may be left out.
+        measure: names the costs in messages.
+        known_tasks: tasks that the arguments may name, though there be no network of some;
+            None stands for the tasks of `options`.
+
+    Returns:
+        {task: option}, without the tasks that are left out, in the order of `options`.
+
+    Raises:
+        UserError: if the budget is too small, and then for which least budget would do; if no
+            network of a task reaches its minimum accuracy; or if an argument makes no sense.
+    """
+    tasks = list(dict.fromkeys(option.task for option in options))
+    known = tasks if known_tasks is None else known_tasks
+    weights = _per_task(known, weights, 1.0, "weight", math.inf)
+    minima = _per_task(known, minimum_accuracy, 0.0, "minimum accuracy", 1.0)
+    _check_tasks(known, optional, "optional")
+
+    alternatives = {}
+    for task in tasks:
+        own = [option for option in options if option.task == task]
+        alternatives[task] = [option for option in own if option.accuracy >= minima[task]]
+        if not alternatives[task] and task not in optional:
+            best = max(option.accuracy for option in own)
+            raise UserError(
+                f"no network of task {task!r} reaches the minimum accuracy {minima[task]:g}: the "
+                f"best has {best:.4g}; lower the minimum or make the task optional"
+            )
+    required = [task for task in tasks if task not in optional]
+    _check_feasible({task: alternatives[task] for task in required}, budget, measure)
+
+    values = _whole_values(alternatives, weights)
+    per_task = [
+        _combinations_of_task(alternatives[task], values[task], task in optional) for task in tasks
+    ]
+    best = _best_pair(per_task, math.inf if budget is None else budget)
+    return {
+        task: alternatives[task][position]
+        for task, position in zip(tasks, best.choice, strict=True)
+        if position >= 0
+    }
+
+
+def _check_tasks(known: Collection[str], named: Collection[str], what: str) -> None:
+    """Refuses names of tasks that do not exist."""
+    if isinstance(named, str):
+        raise UserError(f"{what} takes a sequence of task names, not the text {named!r}")
+    for task in named:
+        if task not in known:
+            raise UserError(f"{what} names the unknown task {task!r}; there are {', '.join(known)}")
+
+
+def _per_task(tasks, given, default, what, greatest) -> dict[str, float]:
+    """Spreads a number or a mapping over all tasks, and checks the numbers."""
+    if not isinstance(given, Mapping):
+        default, given = (default if given is None else given), {}
+    _check_tasks(tasks, given, what)
+    numbers_of = {task: given.get(task, default) for task in tasks}
+    for task, number in numbers_of.items():
+        if (
+            not isinstance(number, numbers.Real)
+            or not 0 <= number <= greatest
+            or math.isinf(number)
+        ):
+            limits = "at least 0" if math.isinf(greatest) else f"between 0 and {greatest:g}"
+            raise UserError(f"the {what} of task {task!r} must be {limits}, not {number!r}")
+    return numbers_of
+
+
+def _check_feasible(alternatives: dict[str, list[Option]], budget: int | None, measure: str):
+    least = sum(min(option.cost for option in own) for own in alternatives.values())
+    if budget is not None and least > budget:
+        raise UserError(
+            f"a budget of {budget:,} {measure} is too small for {', '.join(alternatives)}: their "
+            f"smallest admissible networks take {least:,} {measure} together; give at least "
+            f"{least} {measure}, or make tasks optional"
+        )
+
+
+def _whole_values(alternatives, weights) -> dict[str, list[int]]:
+    """Weighted accuracies as whole numbers of one common fraction.
+
+    Sums of floats depend on their order, and would tell equally good picks apart by rounding.
+    """
+    exact = {
+        task: [Fraction(str(weights[task])) * Fraction(str(option.accuracy)) for option in own]
+        for task, own in alternatives.items()
+    }
+    scale = math.lcm(*(value.denominator for values in exact.values() for value in values))
+    return {task: [int(value * scale) for value in values] for task, values in exact.items()}
+
+
+def _combinations_of_task(own, values, may_be_left_out) -> list[_Combination]:
+    combinations = [
+        _Combination(option.cost, -value, (position,))
+        for position, (option, value) in enumerate(zip(own, values, strict=True))
+    ]
+    if may_be_left_out:
+        combinations.append(_Combination(0, 0, (-1,)))
+    return combinations
+
+
+def _frontier(per_task: list[list[_Combination]], budget: float) -> list[_Combination]:
+    """All combinations of some tasks that no other one beats, by rising cost and value."""
+    frontier = [_Combination(0, 0, ())]
+    for own in per_task:
+        sums = sorted(left + right for left in frontier for right in own)
+        frontier, least_loss = [], math.inf
+        for combination in sums:
+            if combination.cost > budget:
+                break
+            if combination.loss < least_loss:
+                frontier.append(combination)
+                least_loss = combination.loss
+    return frontier
+
+
+def _best_pair(per_task: list[list[_Combination]], budget: float) -> _Combination:
+    middle = len(per_task) // 2
+    lefts = _frontier(per_task[:middle], budget)
+    rights = _frontier(per_task[middle:], budget)
+    pairs = []
+    # As the left half grows dearer, the dearest right half that still fits grows cheaper.
+    for left in lefts:
+        while rights and left.cost + rights[-1].cost > budget:
+            rights.pop()
+        if not rights:
+            break
+        pairs.append(left + rights[-1])
+    return min(pairs, key=lambda pair: (pair.loss, pair.cost, pair.choice))

@@ -1,0 +1,239 @@
+"""Writes every level of a task in every format, and times them in turn.
+
+All candidates stand in one loop, so that a change of the machine's speed meets all alike;
+ratios are taken round by round and their median is quoted.
+"""
+
+import contextlib
+import dataclasses
+import io
+import os
+import pathlib
+import platform
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dvn_tf.benchmarks.memory import peak_memory
+from dvn_tf.errors import UserError
+from dvn_tf.export.exporting import calibration_images
+from dvn_tf.export.formats import FORMATS, checked_formats
+from dvn_tf.export.manifest import file_facts
+from dvn_tf.export.runners import RUNNERS
+from dvn_tf.export.slim import slim_network
+from dvn_tf.networks.network import DeepVirtualNetwork
+from dvn_tf.tasks import output_name
+
+RUNTIMES = {
+    "litert": "LiteRT float32",
+    "litert_int8": "LiteRT int8",
+    "onnx": "ONNX Runtime",
+    "tf_saved_model": "TensorFlow",
+}
+# Formats in which Keras itself exports the network of the same width, to compare with.
+_KERAS_EXPORTS = ("litert", "tf_saved_model")
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """One file to be timed.
+
+    Attributes:
+        level: its level.
+        format: its format.
+        by_keras: whether it is the plain network as Keras exports it, instead of ours.
+        path: the file.
+        dtype: of its input.
+        image_shape: (height, width, channels).
+    """
+
+    level: int
+    format: str
+    by_keras: bool
+    path: pathlib.Path
+    dtype: str
+    image_shape: tuple[int, int, int]
+
+
+def set_threads(threads: int) -> None:
+    """Makes TensorFlow use so many CPU threads; before it has computed anything.
+
+    Raises:
+        UserError: if it has.
+    """
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError as error:
+        raise UserError("TensorFlow runs already: set its threads before all else") from error
+
+
+def measure_task(
+    network: DeepVirtualNetwork,
+    task: str,
+    folder: pathlib.Path,
+    images: np.ndarray,
+    formats: Sequence[str] = tuple(RUNTIMES),
+    threads: int = 1,
+    rounds: int = 50,
+    batch_size: int = 32,
+) -> dict:
+    """Measures every level of a task. `set_threads` has to be called before.
+
+    Args:
+        network: the network.
+        task: a task's name.
+        folder: where the files are written; they stay there.
+        images: images of the task, uint8 of shape (n, height, width, channels), for the
+            ranges of int8 and as inputs.
+        formats: some of `RUNTIMES`.
+        threads: CPU threads of every runtime.
+        rounds: how often each file is timed on one image; on a batch a fifth of that.
+        batch_size: images of the batch.
+
+    Returns:
+        A dict for JSON: what was measured and on what, with "levels", a list of a dict each.
+
+    Raises:
+        UserError: for an unknown task or format, or a missing package.
+    """
+    formats = checked_formats(formats)
+    if unknown := [name for name in formats if name not in RUNTIMES]:
+        raise UserError(f"{unknown[0]} cannot be timed: use some of {', '.join(RUNTIMES)}")
+    candidates = write_candidates(network, task, folder, images, formats)
+    single = time_in_turn(_calls(candidates, images[:1], threads), rounds)
+    batch = np.resize(images, (batch_size, *images.shape[1:]))
+    batched = time_in_turn(_calls(candidates, batch, threads), max(3, rounds // 5))
+    costs = network.costs()
+    levels = []
+    for level in range(1, network.table.num_levels + 1):
+        name = output_name(task, level)
+        cost = costs[name]
+        levels.append(
+            {
+                "level": level,
+                "units": list(network.virtual_networks[name][2]),
+                "parameters": cost.parameters,
+                "parameters_paper": cost.parameters_paper,
+                "density": cost.density,
+                "compression": 1 / cost.density,
+                "multiply_adds": cost.multiply_adds,
+                "runtimes": {
+                    candidate.format: _figures(candidate, candidates, single, batched)
+                    for candidate in candidates
+                    if candidate.level == level and not candidate.by_keras
+                },
+            }
+        )
+    return {
+        "task": task,
+        "backbone": network.backbone.name,
+        "image_shape": list(images.shape[1:]),
+        "threads": threads,
+        "rounds": rounds,
+        "batch_size": batch_size,
+        "machine": machine(),
+        "levels": levels,
+    }
+
+
+def write_candidates(
+    network: DeepVirtualNetwork,
+    task: str,
+    folder: pathlib.Path,
+    images: np.ndarray,
+    formats: Sequence[str],
+) -> list[Candidate]:
+    """Writes every level in every format, ours and Keras's own where there is one."""
+    candidates, shape = [], images.shape[1:]
+    for level in range(1, network.table.num_levels + 1):
+        slim, plain = slim_network(network, task, level), network.extract(task, level)
+        for name in formats:
+            form = FORMATS[name]
+            path = folder / name / f"{slim.name}{form.suffix}"
+            form.write(slim, path, calibration_images(images))
+            candidates.append(Candidate(level, name, False, path, form.input_dtype(slim), shape))
+            if name in _KERAS_EXPORTS:
+                path = folder / f"{name}_by_keras" / f"{slim.name}{form.suffix}"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with contextlib.redirect_stdout(io.StringIO()):  # Keras lists every variable
+                    plain.export(str(path), format=name)
+                candidates.append(Candidate(level, name, True, path, "float32", shape))
+    return candidates
+
+
+def time_in_turn(calls: Mapping[Hashable, Callable], rounds: int) -> dict[Hashable, np.ndarray]:
+    """Times functions in turn, warm.
+
+    Args:
+        calls: the functions.
+        rounds: how often each is timed, every time after a call that is not.
+
+    Returns:
+        For each function its seconds, of shape (rounds,).
+    """
+    times = {key: np.empty(rounds) for key in calls}
+    order = list(calls)
+    for number in range(-2, rounds):  # two rounds to warm up
+        for key in order:
+            call = calls[key]
+            call()
+            start = time.perf_counter()
+            call()
+            elapsed = time.perf_counter() - start
+            if number >= 0:
+                times[key][number] = elapsed
+        order.reverse()  # so that nobody always follows the same neighbour
+    return times
+
+
+def machine() -> dict:
+    """What the figures were measured on."""
+    model = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        model = next(
+            (line.split(":")[1].strip() for line in file if line.startswith("model name")), model
+        )
+    return {
+        "processor": model,
+        "cores": os.cpu_count(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+    }
+
+
+def _calls(candidates, images: np.ndarray, threads: int) -> dict[Candidate, Callable]:
+    calls = {}
+    for candidate in candidates:
+        run = RUNNERS[candidate.format](candidate.path, threads)
+        inputs = images.astype(candidate.dtype)
+        calls[candidate] = lambda run=run, inputs=inputs: run(inputs)
+    return calls
+
+
+def _figures(candidate: Candidate, candidates, single, batched) -> dict:
+    """What is measured of one of our files; times are quartiles in milliseconds."""
+    others = [other for other in candidates if other.format == candidate.format]
+    full = max((other for other in others if not other.by_keras), key=lambda other: other.level)
+    by_keras = [other for other in others if other.by_keras and other.level == candidate.level]
+    figures = {
+        "bytes": file_facts(candidate.path)["bytes"],
+        "memory": peak_memory(
+            candidate.format, candidate.path, candidate.dtype, candidate.image_shape
+        ),
+    }
+    for name, times in (("single", single), ("batch", batched)):
+        figures[name] = {
+            "milliseconds": np.percentile(times[candidate] * 1000, (25, 50, 75)).tolist(),
+            "speed_up": _ratio(times[full], times[candidate]),
+            "over_keras_export": _ratio(times[candidate], times[by_keras[0]]) if by_keras else None,
+        }
+    return figures
+
+
+def _ratio(times, others) -> float:
+    """The median over the rounds of times / others."""
+    return float(np.median(times / others))

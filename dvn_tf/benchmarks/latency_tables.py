@@ -1,0 +1,139 @@
+"""The figures of `measuring.measure_task` as Markdown and as a picture."""
+
+import pathlib
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from dvn_tf.benchmarks.latency import RUNTIMES
+from dvn_tf.files import atomic_file, write_json, write_text
+
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")  # Okabe and Ito's
+
+
+def write_report(folder: pathlib.Path, figures: dict, title: str) -> str:
+    """Writes latency.json, latency.md and latency.png.
+
+    Args:
+        folder: where to.
+        figures: from `measure_task`.
+        title: heads the report.
+
+    Returns:
+        The Markdown.
+    """
+    text = markdown(figures, title)
+    write_json(folder / "latency.json", figures)
+    write_text(folder / "latency.md", text)
+    draw(folder / "latency.png", figures, title)
+    return text
+
+
+def markdown(figures: dict, title: str) -> str:
+    """The tables: what each level costs, then its speed in each runtime."""
+    machine, batch = figures["machine"], figures["batch_size"]
+    threads, (height, width, _) = figures["threads"], figures["image_shape"]
+    lines = [
+        f"# {title}",
+        "",
+        f"Task {figures['task']}, {figures['backbone']}, images of {height} x {width} pixels. "
+        f"{machine['processor']}, {threads} CPU thread{'s' * (threads > 1)}, TensorFlow "
+        f"{machine['tensorflow']}, Keras {machine['keras']}. All files timed in turn in one run, "
+        f"{figures['rounds']} times each, warm: median (quartiles). Memory is that of a process "
+        "that runs just this file at one thread, in brackets without the runtime itself.",
+        "",
+    ]
+    lines += _table(
+        (
+            "level",
+            "units",
+            "parameters",
+            "paper's count",
+            "density",
+            "compression",
+            "multiply-adds",
+        ),
+        [
+            (
+                str(level["level"]),
+                " ".join(map(str, level["units"])),
+                f"{level['parameters']:,}",
+                f"{level['parameters_paper']:,}",
+                f"{level['density']:.1%}",
+                f"{level['compression']:.1f}x",
+                f"{level['multiply_adds'] / 1e6:,.1f}M",
+            )
+            for level in figures["levels"]
+        ],
+    )
+    for runtime in _runtimes(figures):
+        head = ("level", "file", "peak memory", "one image, ms", "speed-up")
+        head += (f"batch of {batch}, ms", "speed-up", "time over Keras's own export")
+        rows = [_row(level["level"], level["runtimes"][runtime]) for level in figures["levels"]]
+        lines += ["", f"## {RUNTIMES[runtime]}", "", *_table(head, rows)]
+    return "\n".join(lines) + "\n"
+
+
+def draw(path: pathlib.Path, figures: dict, title: str) -> None:
+    """Draws time and speed-up over the levels, one line a runtime."""
+    levels = [level["level"] for level in figures["levels"]]
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    times, speeds = figure.subplots(1, 2)
+    for runtime, colour in zip(_runtimes(figures), _COLOURS, strict=False):
+        singles = [level["runtimes"][runtime]["single"] for level in figures["levels"]]
+        low, middle, high = zip(*(single["milliseconds"] for single in singles), strict=True)
+        label = RUNTIMES[runtime]
+        times.plot(levels, middle, "o-", color=colour, label=label)
+        times.fill_between(levels, low, high, color=colour, alpha=0.2, linewidth=0)
+        speeds.plot(levels, [s["speed_up"] for s in singles], "o-", color=colour, label=label)
+    compression = [level["compression"] for level in figures["levels"]]
+    speeds.plot(levels, compression, "k--", linewidth=1, label="compression")
+    times.set_ylabel("one image, ms (median, quartiles)")
+    speeds.set_ylabel("times faster than the full level")
+    for axes in (times, speeds):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.set_xticks(levels)
+        axes.set_xlabel("level")
+        axes.grid(alpha=0.3)
+    speeds.legend(frameon=False)
+    figure.suptitle(title)
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, dpi=150)
+
+
+def _runtimes(figures: dict) -> list[str]:
+    return [name for name in RUNTIMES if name in figures["levels"][0]["runtimes"]]
+
+
+def _row(level: int, figures: dict) -> tuple[str, ...]:
+    single, batch, memory = figures["single"], figures["batch"], figures["memory"]
+    ratio = single["over_keras_export"]
+    return (
+        str(level),
+        f"{figures['bytes'] / 1e6:.2f} MB",
+        f"{memory['peak'] / 1e6:.0f} ({memory['network'] / 1e6:.0f}) MB" if memory else "unknown",
+        _time(single),
+        f"{single['speed_up']:.2f}x",
+        _time(batch),
+        f"{batch['speed_up']:.2f}x",
+        f"{ratio:.2f}" if ratio else "",
+    )
+
+
+def _time(figures: dict) -> str:
+    low, middle, high = figures["milliseconds"]
+    return f"{middle:.3g} ({low:.3g} to {high:.3g})"
+
+
+def _table(head, rows) -> list[str]:
+    """A Markdown table whose columns line up in plain text, too."""
+    cells = [head, *rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    lines = [
+        "| " + " | ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) + " |"
+        for row in cells
+    ]
+    lines.insert(1, "| " + " | ".join("-" * (width - 1) + ":" for width in widths) + " |")
+    return lines

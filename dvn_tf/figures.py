@@ -1,0 +1,96 @@
+"""The picture of a task x level table."""
+
+import pathlib
+from collections.abc import Sequence
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from dvn_tf.files import atomic_file
+from dvn_tf.units import UnitPartition, UnitTable
+
+# Okabe and Ito's colours, which people with colour-blindness can tell apart.
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#666666")
+
+
+def draw_table(
+    path,
+    table: UnitTable,
+    tasks: Sequence[str] | None = None,
+    partition: UnitPartition | None = None,
+    title: str = "",
+) -> pathlib.Path:
+    """Draws a task x level table: tasks down, levels across, units coloured (Figure 3).
+
+    Each cell is the stack of all units' channels; the units that the virtual network uses are
+    coloured, each unit in a colour of its own and as high as its share of the channels.
+
+    Args:
+        path: the file to write, its ending tells the format (.png, .svg).
+        table: the table.
+        tasks: names of its rows; None numbers them.
+        partition: the channel fractions; None is an even cut.
+        title: written above.
+
+    Returns:
+        The path.
+    """
+    partition = partition or UnitPartition.even(table.num_units)
+    names = list(tasks or (f"task {task}" for task in range(1, table.num_tasks + 1)))
+    figure = Figure(figsize=(1.6 + 1.3 * table.num_levels, 0.9 + 1.2 * table.num_tasks))
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for task in range(1, table.num_tasks + 1):
+        for level in range(1, table.num_levels + 1):
+            _draw_cell(axes, task, level, table.units(task, level), partition)
+    axes.set_xlim(0.5, table.num_levels + 0.5)
+    axes.set_ylim(table.num_tasks + 0.5, 0.5)
+    axes.set_xticks(
+        range(1, table.num_levels + 1), [f"level {n}" for n in range(1, table.num_levels + 1)]
+    )
+    axes.set_yticks(range(1, table.num_tasks + 1), names)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    if title:
+        axes.set_title(title, pad=12)
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, dpi=150, bbox_inches="tight")
+    return pathlib.Path(path)
+
+
+def _draw_cell(axes, task, level, units, partition):
+    width, height = 0.8, 0.84
+    top = task - height / 2
+    for unit, fraction in enumerate(partition.fractions, start=1):
+        used = unit in units
+        colour = _COLOURS[(unit - 1) % len(_COLOURS)]
+        axes.add_patch(
+            Rectangle(
+                (level - width / 2, top),
+                width,
+                fraction * height,
+                facecolor=colour if used else "#F4F4F4",
+                edgecolor="white",
+                linewidth=2,
+            )
+        )
+        if used:
+            axes.text(
+                level,
+                top + fraction * height / 2,
+                f"unit {unit}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color=_ink(colour),
+            )
+        top += fraction * height
+
+
+def _ink(colour: str) -> str:
+    """Black or white, whichever is easier to read on a colour (its relative luminance)."""
+    red, green, blue = to_rgb(colour)
+    return "black" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.4 else "white"

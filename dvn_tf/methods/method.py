@@ -1,0 +1,168 @@
+"""What a method is made of: stages, each the training of one network."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import ClassVar
+
+from dvn_tf.errors import UserError
+from dvn_tf.methods.scenario import Scenario
+from dvn_tf.networks.backbones import Backbone
+from dvn_tf.units import UnitPartition, Units, UnitTable
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """The training of one network, from its first weights to its last.
+
+    Args:
+        name: names the stage's folder.
+        tasks: names of the network's tasks, the rows of the table.
+        learned: the tasks among them whose images and labels it learns from. All others are
+            kept by distillation on these images, and their own are not touched.
+        table: which units each (task, level) of the network uses.
+        partition: the channel fractions of all units, also of those yet to come.
+        backbone: the backbone.
+        epochs: number of epochs.
+        starts_from: earlier stages whose weights are copied in first, in this order.
+        teacher: the earlier stage whose network says what old tasks' outputs should be.
+        frozen_units: units whose weights stay as they are.
+        heads_only: whether nothing but the heads is trained: all other layers are frozen whole.
+        head_layers: widths of the layers added before the learned tasks' logits.
+        first_level: the level that the network's first level is in the results.
+        temperature: of the distillation.
+        distillation_weight: of each distillation loss against each cross-entropy.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    learned: tuple[str, ...]
+    table: UnitTable
+    partition: UnitPartition
+    backbone: Backbone
+    epochs: int
+    starts_from: tuple[str, ...] = ()
+    teacher: str | None = None
+    frozen_units: Units = ()
+    heads_only: bool = False
+    head_layers: tuple[int, ...] = ()
+    first_level: int = 1
+    temperature: float = 2.0
+    distillation_weight: float = 1.0
+
+
+class Method:
+    """A way to serve a scenario's tasks: a frozen dataclass of what can be set about it.
+
+    Attributes:
+        name: names run folders, as in runs/J1/<name>/seed0.
+        title: what tables call it.
+        one_network: whether its stages end in one network for all tasks, or each has its own.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    one_network: ClassVar[bool] = True
+
+    def stages(self, scenario: Scenario, epochs: int) -> tuple[Stage, ...]:
+        """The trainings, in their order.
+
+        Args:
+            scenario: the scenario.
+            epochs: epochs that each task is learned for.
+
+        Raises:
+            UserError: if the method does not fit the scenario.
+        """
+        raise NotImplementedError
+
+    def _needs_sequence(self, scenario: Scenario) -> None:
+        if not scenario.sequential:
+            raise UserError(
+                f"{self.title} learns one task after another, and scenario {scenario.name} learns "
+                "them jointly: use it with a sequential scenario, such as gin/s1_cifar10.gin"
+            )
+
+    def _needs_joint(self, scenario: Scenario) -> None:
+        if scenario.sequential:
+            raise UserError(
+                f"{self.title} needs the images of all tasks, and scenario {scenario.name} is "
+                "sequential: use it with a joint scenario, such as gin/j1_cifar.gin"
+            )
+
+    def _needs_own_table(self, scenario: Scenario) -> None:
+        """The paper's table for k tasks has k units and k levels; a scenario may set others."""
+        settings = ("num_units", "num_levels", "level_sizes", "rows", "fractions")
+        given = [f"Scenario.{name}" for name in settings if getattr(scenario, name) is not None]
+        if given:
+            raise UserError(
+                f"{self.title} grows the table of scenario {scenario.name} by a unit a task, which "
+                f"{', '.join(given)} would contradict: leave that out"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class DistillingMethod(Method):
+    """A method that keeps old tasks by distillation where tasks come one after the other.
+
+    Args:
+        temperature: T of the distillation.
+        distillation_weight: of each distillation loss against each cross-entropy.
+    """
+
+    temperature: float = 2.0
+    distillation_weight: float = 1.0
+
+    def __post_init__(self):
+        if not self.temperature > 0 or not self.distillation_weight >= 0:
+            raise UserError(
+                f"{type(self).__name__}.temperature must be above 0 and distillation_weight at "
+                f"least 0, not {self.temperature} and {self.distillation_weight}"
+            )
+
+    def _growing_stages(
+        self, scenario: Scenario, epochs: int, rows: Callable, partition: UnitPartition
+    ) -> tuple[Stage, ...]:
+        """Stage k has the tasks 1..k, starts from the network before and is taught by it (Eq. 6).
+
+        `rows` gives the rows of the table of k tasks.
+        """
+        names = task_names(scenario)
+        return tuple(
+            Stage(
+                name,
+                names[:k],
+                learned=(name,),
+                table=UnitTable(rows(k), partition.num_units),
+                partition=partition,
+                backbone=scenario.backbone,
+                epochs=epochs,
+                starts_from=names[k - 2 : k - 1],
+                teacher=names[k - 2] if k > 1 else None,
+                temperature=self.temperature,
+                distillation_weight=self.distillation_weight,
+            )
+            for k, name in enumerate(names, start=1)
+        )
+
+    def _joint_stage(
+        self, scenario: Scenario, epochs: int, table: UnitTable, partition: UnitPartition
+    ) -> tuple[Stage, ...]:
+        """One stage for all tasks (Eq. 4)."""
+        names = task_names(scenario)
+        return (Stage("all", names, names, table, partition, scenario.backbone, epochs),)
+
+
+def task_names(scenario: Scenario) -> tuple[str, ...]:
+    """The names of a scenario's tasks, in their order."""
+    return tuple(task.name for task in scenario.tasks)
+
+
+def prefix_partition(scenario: Scenario) -> UnitPartition:
+    """The units of NestedNet and PackNet+: one a task, cut by shares of the parameters.
+
+    Section 4.3: the first j of k subsets of the parameters are assigned to task j, the subsets
+    almost even unless the scenario says otherwise.
+    """
+    count = len(scenario.tasks)
+    shares = scenario.prefix_shares or tuple((j + 1) / count for j in range(count))
+    return UnitPartition.by_parameters(shares)

@@ -1,0 +1,1 @@
+"""The network: layers that read units, backbones, k x n_h logits, losses, costs."""

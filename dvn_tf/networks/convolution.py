@@ -1,0 +1,247 @@
+"""The convolution that reads units: each virtual network uses a block of one shared kernel.
+
+A *stream* is the activation of one virtual network, one (task, level). The layer serves all
+streams in one call, so that virtual networks with the same units share one slice of the
+kernel and of its gradient. Which units a stream uses is an argument, never a state. Written
+against `keras.ops` alone.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+from dvn_tf.units import UnitPartition, Units
+
+Intervals = tuple[tuple[int, int], ...]
+
+
+@keras.saving.register_keras_serializable("dvn_tf")
+class UnitConv2D(keras.layers.Layer):
+    """A 2D convolution whose kernel is used by parts: the block [input units -> output units].
+
+    The kernel is stored once for the whole network. A virtual network that uses the set of
+    units A convolves with the sub-kernel A x A: the units' own blocks and the connections
+    between them (footnote 4 of the paper). An interval of units is one plain slice.
+
+    Args:
+        filters: width of the layer, the output channels of all units together.
+        kernel_size: side of the square kernel in pixels.
+        strides: stride in pixels, both directions.
+        fractions: channel fraction of each unit, see `UnitPartition`.
+        in_channels: width of the input, all units together; None takes the first stream's.
+        weight_decay: the decay d of SGD as Torch counts it, added to the loss as d/2 * sum(w^2),
+            once per weight however many virtual networks use it.
+        stored_units: the units that the kernel holds, where the network has not all of them yet
+            (section 3.3: a sequence grows by one unit a task); None is all.
+        frozen_units: units whose block takes no gradient and no decay: it is left bit for bit as
+            it is, while connections from and to other units are trained (PackNet+).
+        partitioned_input: whether the input is cut into units; an input layer's output is not.
+
+    Call arguments:
+        inputs: list of tensors (batch, height, width, channels of the stream's input units).
+        in_units: for each stream the units of its input; None for an input that is not cut,
+            which is the output of an input layer.
+        out_units: for each stream the units to compute.
+
+    Returns:
+        A list of tensors (batch, height / strides, width / strides, channels of out_units).
+
+    Example:
+        >>> conv = UnitConv2D(64, 3, fractions=(0.5, 0.5))
+        >>> [y] = conv([keras.ops.ones((1, 8, 8, 16))], in_units=[None], out_units=[(1,)])
+        >>> tuple(y.shape)
+        (1, 8, 8, 32)
+
+    Reference:
+        Kim et al., "Deep Virtual Networks", CVPR 2019, sections 3.2 and 4.2.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        strides: int = 1,
+        fractions: Sequence[float] = (1.0,),
+        in_channels: int | None = None,
+        weight_decay: float = 0.0,
+        stored_units: Units | None = None,
+        frozen_units: Units = (),
+        partitioned_input: bool = True,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.strides = strides
+        self.fractions = tuple(fractions)
+        self.in_channels = in_channels
+        self.weight_decay = weight_decay
+        self.stored_units = _as_units(stored_units)
+        self.frozen_units = tuple(frozen_units)
+        self.partitioned_input = partitioned_input
+        self.partition = UnitPartition(self.fractions)
+        self.partition.bounds(filters)
+
+    def build(self, input_shape):
+        # A stream's input may hold only some units, so the full input width must be given;
+        # where it is not, the first stream is taken to carry all of it.
+        if self.in_channels is None:
+            self.in_channels = input_shape[0][-1]
+        held_in = self.stored_units if self.partitioned_input else None
+        self.stored = (
+            self.partition.intervals(self.in_channels, held_in),
+            self.partition.intervals(self.filters, self.stored_units),
+        )
+        rows, columns = (sum(b - a for a, b in intervals) for intervals in self.stored)
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(self.kernel_size, self.kernel_size, rows, columns),
+            initializer="glorot_uniform",  # "the Xavier method", section 4.2
+            regularizer=self._decay if self.weight_decay else None,
+        )
+
+    def blocks(self, in_units: Units | None, out_units: Units) -> tuple[Intervals, Intervals]:
+        """The intervals of kernel rows (input) and columns (output channels) of a set of units."""
+        rows, columns = self.stored
+        return (
+            locate(self.partition.intervals(self.in_channels, in_units), rows),
+            locate(self.partition.intervals(self.filters, out_units), columns),
+        )
+
+    def sub_kernel(self, in_units: Units | None, out_units: Units):
+        """The kernel of one virtual network: (size, size, its input, its output channels)."""
+        return take_block(self.kernel, *self.blocks(in_units, out_units))
+
+    def call(self, inputs, in_units, out_units):
+        streams = [
+            self.blocks(_as_units(before), _as_units(after))
+            for before, after in zip(in_units, out_units, strict=True)
+        ]
+        kernels = self._nested_kernels(set(streams))
+        return [
+            ops.conv(x, kernels[blocks], strides=self.strides, padding="same")
+            for x, blocks in zip(inputs, streams, strict=True)
+        ]
+
+    def compute_output_spec(self, inputs, in_units, out_units):
+        # Keras would find it by tracing `call`; under JAX the units would become tracers too.
+        return [
+            keras.KerasTensor(
+                (
+                    x.shape[0],
+                    *(side and math.ceil(side / self.strides) for side in x.shape[1:3]),
+                    self.partition.width(self.filters, _as_units(after)),
+                ),
+                dtype=self.compute_dtype,
+            )
+            for x, after in zip(inputs, out_units, strict=True)
+        ]
+
+    def _nested_kernels(self, wanted):
+        """One sub-kernel for each distinct pair of intervals, cut out of the next larger one.
+
+        Levels are nested, so that a gradient climbs from slice to slice, each addition no
+        larger than the level it reaches. Cut from the whole kernel, every virtual network
+        would pad its gradient to the full size: k x n_h times the memory traffic.
+        """
+        whole = (((0, self.kernel.shape[2]),), ((0, self.kernel.shape[3]),))
+        kernels = {whole: self._trained_kernel()}
+        for blocks in sorted(wanted, key=_area, reverse=True):
+            if blocks in kernels:
+                continue
+            parent = min(
+                (
+                    large
+                    for large in kernels
+                    if _inside(blocks[0], large[0]) and _inside(blocks[1], large[1])
+                ),
+                key=_area,
+            )
+            kernels[blocks] = take_block(
+                kernels[parent],
+                locate(blocks[0], parent[0]),
+                locate(blocks[1], parent[1]),
+            )
+        return kernels
+
+    def _frozen(self) -> np.ndarray:
+        """Where the kernel is frozen: a mask (1, 1, in, out)."""
+        mask = np.zeros((1, 1, *self.kernel.shape[2:]), bool)
+        rows, columns = self.blocks(
+            self.frozen_units if self.partitioned_input else None, self.frozen_units
+        )
+        for (top, bottom), (left, right) in itertools.product(rows, columns):
+            mask[..., top:bottom, left:right] = True
+        return mask
+
+    def _trained_kernel(self):
+        kernel = ops.convert_to_tensor(self.kernel)
+        if not self.frozen_units:
+            return kernel
+        # A gradient of exactly 0 from the first step on leaves momentum, and so the weight, alone.
+        return ops.where(self._frozen(), ops.stop_gradient(kernel), kernel)
+
+    def _decay(self, kernel):
+        if self.frozen_units:
+            kernel = ops.where(self._frozen(), 0.0, kernel)
+        return 0.5 * self.weight_decay * ops.sum(ops.square(kernel))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "fractions": self.fractions,
+            "in_channels": self.in_channels,
+            "weight_decay": self.weight_decay,
+            "stored_units": self.stored_units,
+            "frozen_units": self.frozen_units,
+            "partitioned_input": self.partitioned_input,
+        }
+
+
+def take_channels(x, intervals: Intervals, axis: int):
+    """Cuts channel intervals out of a tensor along an axis; one interval is one plain slice."""
+    if intervals == ((0, x.shape[axis]),):
+        return x
+    before = (slice(None),) * axis
+    parts = [x[(*before, slice(start, stop))] for start, stop in intervals]
+    return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=axis)
+
+
+def take_block(kernel, rows: Intervals, columns: Intervals):
+    """The part of a kernel (size, size, in, out) at some input rows and output columns."""
+    if len(rows) == len(columns) == 1:  # intervals of units: a single slice does it
+        return kernel[:, :, slice(*rows[0]), slice(*columns[0])]
+    return take_channels(take_channels(kernel, rows, axis=2), columns, axis=3)
+
+
+def _as_units(units) -> Units | None:
+    # A reloaded model brings its call arguments as lists.
+    return None if units is None else tuple(units)
+
+
+def _inside(small: Intervals, large: Intervals) -> bool:
+    return all(any(a <= start and stop <= b for a, b in large) for start, stop in small)
+
+
+def _area(blocks) -> tuple:
+    rows, columns = (sum(stop - start for start, stop in intervals) for intervals in blocks)
+    return rows * columns, blocks
+
+
+def locate(small: Intervals, large: Intervals) -> Intervals:
+    """Where the intervals `small` lie among the channels that `large` has cut out."""
+    located = []
+    for start, stop in small:
+        offset = 0
+        for a, b in large:
+            if a <= start and stop <= b:
+                located.append((offset + start - a, offset + stop - a))
+            offset += b - a
+    return tuple(located)

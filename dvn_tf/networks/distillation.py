@@ -1,0 +1,58 @@
+"""Learning a new task while an old network says what the old tasks' outputs should be."""
+
+import keras
+
+from dvn_tf.errors import UserError
+from dvn_tf.networks.network import DeepVirtualNetwork
+from dvn_tf.tasks import TaskInfo, output_name
+
+
+def distilling_network(
+    network: DeepVirtualNetwork, teacher: DeepVirtualNetwork, new_task: str
+) -> keras.Model:
+    """A network that sees the new task's images alone, and its old network beside it (Eq. 6).
+
+    Every virtual network reads the new images, those of the old tasks through their own input
+    layers, and so does the teacher. Its weights are those of the two networks, and training it
+    trains `network`; the teacher is frozen.
+
+    Args:
+        network: the network that learns, with the new task and all old ones.
+        teacher: the old network. For every level of an old task it is asked for its highest
+            level: the best that is known of that task.
+        new_task: name of the task to learn.
+
+    Returns:
+        A model from {new task: images} to a dict by the names of the network's outputs: logits
+        (batch, classes) for the new task, and for old tasks (batch, 2, classes), the student's
+        and the teacher's logits, as `objectives.Distillation` takes them.
+
+    Raises:
+        UserError: if an old task's input layer cannot read the new images.
+    """
+    teacher.trainable = False
+    info = network.tasks_by_name[new_task]
+    image = keras.Input(info.image_shape, name=new_task)
+    images = {task.name: _seen_by(task, image, info) for task in network.tasks}
+    student = network(images)
+    kept = teacher({task.name: images[task.name] for task in teacher.tasks})
+    highest = teacher.table.num_levels
+    outputs = {}
+    for name, (task, _, _) in network.virtual_networks.items():
+        outputs[name] = student[name]
+        if task.name != new_task:
+            goal = kept[output_name(task.name, highest)]
+            outputs[name] = keras.ops.stack([student[name], goal], axis=1)
+    return keras.Model({new_task: image}, outputs, name="distilling_network")
+
+
+def _seen_by(task: TaskInfo, image, info: TaskInfo):
+    """The new images in the shape of an old task's."""
+    if task.image_shape[-1] != info.image_shape[-1]:
+        raise UserError(
+            f"task {task.name} has images of {task.image_shape[-1]} channels and {info.name} of "
+            f"{info.image_shape[-1]}: an old task can be kept only on images that it can read"
+        )
+    if task.image_shape == info.image_shape:
+        return image
+    return keras.layers.Resizing(*task.image_shape[:2], name=f"{task.name}_resize")(image)

@@ -1,0 +1,287 @@
+"""A deep virtual network: one functional Keras model with k x n_h logits.
+
+table + backbone + tasks -> `DeepVirtualNetwork` -> `extract(task, level)`, a plain model of
+stock Keras layers that holds one virtual network and nothing else.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import keras
+
+from dvn_tf.errors import UserError
+from dvn_tf.networks.accounting import Cost, costs
+from dvn_tf.networks.backbones import Backbone
+from dvn_tf.networks.convolution import UnitConv2D
+from dvn_tf.networks.layer_sets import Features, PlainLayers, VirtualLayers, input_features
+from dvn_tf.networks.normalization import SwitchableBatchNormalization
+from dvn_tf.tasks import TaskInfo, head_name, input_strides, output_name
+from dvn_tf.units import UnitPartition, Units, UnitTable
+
+
+@keras.saving.register_keras_serializable("dvn_tf")
+class DeepVirtualNetwork(keras.Model):
+    """k x n_h virtual networks in one network whose channels are cut into units.
+
+    A functional Keras model from a dict of images {task: (batch, height, width, channels)},
+    pixel values 0..255, to a dict of logits {"task/level1": (batch, classes), ...}. It is
+    compiled, fitted, saved and loaded as any other; `dvn_tf.networks.objectives.joint_objective`
+    gives `compile` the loss of Eq. 4.
+
+    Args:
+        tasks: the k tasks, in the order of the table's rows.
+        table: which units each (task, level) uses.
+        backbone: `WideResNet`, `ResNet` or one like them.
+        partition: the channel fraction of each unit; None cuts evenly.
+        weight_decay: SGD's decay d as Torch counts it: d/2 * sum(w^2) in the loss, once for
+            every kernel of the network. Batch normalization and biases are not decayed.
+        map_size: side in pixels of the maps where all tasks meet, see `input_strides`.
+        dtype: a Keras dtype policy such as "mixed_float16"; None is Keras's own setting.
+        frozen_units: units whose weights training leaves as they are, see `UnitConv2D`.
+
+    Units that no virtual network uses take no memory: the kernels hold those of the table.
+
+    Raises:
+        UserError: if the parts do not fit each other, or a unit gets no channel in a layer.
+
+    Example:
+        >>> tasks = [TaskInfo("a", 10, (32, 32, 3)), TaskInfo("b", 100, (32, 32, 3))]
+        >>> network = DeepVirtualNetwork(tasks, UnitTable.by_rule(2), WideResNet(8, 1))
+        >>> list(network.virtual_networks)
+        ['a/level1', 'a/level2', 'b/level1', 'b/level2']
+
+    Reference:
+        Kim et al., "Deep Virtual Networks for Memory Efficient Inference of Multiple Tasks",
+        CVPR 2019, section 3.2.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[TaskInfo],
+        table: UnitTable,
+        backbone: Backbone,
+        partition: UnitPartition | None = None,
+        weight_decay: float = 0.0,
+        map_size: int | None = None,
+        dtype=None,
+        frozen_units: Units = (),
+        **kwargs,
+    ):
+        tasks = tuple(tasks)
+        frozen_units = tuple(frozen_units)
+        partition = partition or UnitPartition.even(table.num_units)
+        _check_fit(tasks, table, backbone, partition)
+        policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+
+        streams = [
+            (task, row, level)
+            for row, task in enumerate(tasks, start=1)
+            for level in range(1, table.num_levels + 1)
+        ]
+        units = [table.units(row, level) for _, row, level in streams]
+        layers = VirtualLayers(partition, units, weight_decay, policy, frozen_units)
+        inputs, stems = {}, {}
+        for task, stride in zip(tasks, input_strides(tasks, map_size), strict=True):
+            image = keras.Input(task.image_shape, name=task.name)
+            inputs[task.name] = image
+            stems[task.name] = input_features(
+                image, task, backbone.input_width, stride, weight_decay, policy
+            )
+        features = Features([stems[task.name] for task, _, _ in streams], backbone.input_width)
+        outputs = {
+            output_name(task.name, level): layers.head(
+                feature, task, name=head_name(task.name, level)
+            )
+            for (task, _, level), feature in zip(
+                streams, backbone(features, layers).tensors, strict=True
+            )
+        }
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        self.tasks = tasks
+        self.table = table
+        self.backbone = backbone
+        self.partition = partition
+        self.weight_decay = weight_decay
+        self.map_size = map_size
+        self.policy = policy
+        self.frozen_units = frozen_units
+        self.norms = layers.norms
+
+    @property
+    def virtual_networks(self) -> dict[str, tuple[TaskInfo, int, Units]]:
+        """{"task/level1": (task, level, units)} for every output, in the table's order."""
+        return {
+            output_name(task.name, level): (task, level, self.table.units(row, level))
+            for row, task in enumerate(self.tasks, start=1)
+            for level in range(1, self.table.num_levels + 1)
+        }
+
+    @property
+    def outputs_by_task(self) -> dict[str, list[str]]:
+        """{task: names of its outputs}, in the table's order."""
+        levels = range(1, self.table.num_levels + 1)
+        return {t.name: [output_name(t.name, level) for level in levels] for t in self.tasks}
+
+    @property
+    def tasks_by_name(self) -> dict[str, TaskInfo]:
+        """{name: task}, in the table's order."""
+        return {task.name: task for task in self.tasks}
+
+    def input_stride(self, task: TaskInfo) -> int:
+        """The stride in pixels of a task's input layer, see `dvn_tf.tasks.input_strides`."""
+        return input_strides(self.tasks, self.map_size)[self.tasks.index(task)]
+
+    def costs(self) -> dict[str, Cost]:
+        """The cost of every virtual network, see `dvn_tf.networks.accounting.costs`."""
+        return costs(self.tasks, self.table, self.backbone, self.partition, self.map_size)
+
+    def stored_parameters(self) -> tuple[int, int]:
+        """How many the whole network has, all virtual networks together: N_T of Table 1.
+
+        Returns:
+            The paper's count and all, see `dvn_tf.networks.accounting.Cost`.
+        """
+        convolutions = [layer for layer in self.layers if isinstance(layer, UnitConv2D)]
+        return sum(layer.count_params() for layer in convolutions), self.count_params()
+
+    def extract(self, task: str, level: int) -> keras.Model:
+        """The virtual network (task, level) as a plain model of stock Keras layers.
+
+        It is built at the sub-network's own widths and holds copies of just its weights;
+        images in (as `TaskInfo.image_shape`, pixel values 0..255), logits out.
+
+        Raises:
+            UserError: if there is no such task or level.
+        """
+        name = output_name(task, level)
+        if name not in self.virtual_networks:
+            raise UserError(
+                f"there is no virtual network {name}; there are {', '.join(self.virtual_networks)}"
+            )
+        info, _, units = self.virtual_networks[name]
+        plain = plain_network(
+            info,
+            self.backbone,
+            self.partition,
+            units,
+            stride=self.input_stride(info),
+            weight_decay=self.weight_decay,
+            dtype=self.policy,
+            head=head_name(task, level),
+            name=f"{task}_level{level}",
+        )
+        stream = list(self.virtual_networks).index(name)
+        for layer in plain.layers:
+            if layer.weights:
+                layer.set_weights(_stream_weights(self.get_layer(layer.name), stream, units))
+        return plain
+
+    def get_config(self) -> dict:
+        return {
+            "tasks": [dataclasses.asdict(task) for task in self.tasks],
+            "rows": self.table.rows,
+            "num_units": self.table.num_units,
+            "backbone": keras.saving.serialize_keras_object(self.backbone),
+            "fractions": self.partition.fractions,
+            "weight_decay": self.weight_decay,
+            "map_size": self.map_size,
+            "dtype": keras.saving.serialize_keras_object(self.policy),
+            "frozen_units": self.frozen_units,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects=None) -> "DeepVirtualNetwork":
+        config = dict(config)
+        return cls(
+            tasks=[TaskInfo(**task) for task in config.pop("tasks")],
+            table=UnitTable(config.pop("rows"), config.pop("num_units")),
+            backbone=keras.saving.deserialize_keras_object(config.pop("backbone"), custom_objects),
+            partition=UnitPartition(config.pop("fractions")),
+            dtype=keras.saving.deserialize_keras_object(config.pop("dtype")),
+            **config,
+        )
+
+
+def plain_network(
+    task: TaskInfo,
+    backbone: Backbone,
+    partition: UnitPartition | None = None,
+    units: Units | None = None,
+    stride: int | None = None,
+    weight_decay: float = 0.0,
+    dtype=None,
+    head: str = "head",
+    name: str | None = None,
+) -> keras.Model:
+    """A network of stock Keras layers: a whole backbone, or one at the widths of some units.
+
+    Args:
+        task: gives the input, its normalization and the number of classes.
+        backbone: as for `DeepVirtualNetwork`.
+        partition: the channel fractions of the units; None with `units` None is no cut.
+        units: the units whose channels the network has; None means all channels.
+        stride: of the input layer in pixels; None brings the maps to at most 32 pixels.
+        weight_decay: as for `DeepVirtualNetwork`.
+        dtype: a Keras dtype policy.
+        head: name of the last layer.
+        name: of the model.
+
+    Returns:
+        A functional model from images (batch, height, width, channels) to logits.
+    """
+    policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+    partition = partition or UnitPartition.even(1)
+    units = units or tuple(range(1, partition.num_units + 1))
+    layers = PlainLayers(partition, units, weight_decay, policy)
+    image = keras.Input(task.image_shape, name=task.name)
+    stride = stride or input_strides([task])[0]
+    stem = input_features(image, task, backbone.input_width, stride, weight_decay, policy)
+    [feature] = backbone(Features([stem], backbone.input_width), layers).tensors
+    return keras.Model(image, layers.head(feature, task, name=head), name=name)
+
+
+def load_network(file) -> DeepVirtualNetwork:
+    """Loads a `.keras` file that a run has written, in Keras's safe mode.
+
+    Args:
+        file: its path.
+
+    Raises:
+        UserError: if the file is cut short, damaged or holds no deep virtual network.
+    """
+    try:
+        network = keras.models.load_model(file, compile=False)
+    except Exception as error:  # zipfile, h5py, json and Keras each raise their own
+        raise UserError(
+            f"{file} is not a whole Keras model ({type(error).__name__}): restore it, or delete "
+            "it and let the run's command write it again"
+        ) from error
+    if not isinstance(network, DeepVirtualNetwork):
+        raise UserError(f"{file} holds a {type(network).__name__}, no deep virtual network")
+    return network
+
+
+def _stream_weights(source, stream: int, units: Units) -> list:
+    """The weights of a layer of the network that its plain counterpart holds."""
+    if isinstance(source, UnitConv2D):
+        # The first convolutions read a whole input layer, which is not cut.
+        return [source.sub_kernel(units if source.partitioned_input else None, units)]
+    if isinstance(source, SwitchableBatchNormalization):
+        return list(source.weights_of(stream))
+    return source.get_weights()
+
+
+def _check_fit(tasks, table, backbone, partition) -> None:
+    if len({task.name for task in tasks}) < len(tasks):
+        raise UserError(f"two tasks have the same name: {[task.name for task in tasks]}")
+    if len(tasks) != table.num_tasks:
+        raise UserError(
+            f"the table has rows for {table.num_tasks} tasks, but there are {len(tasks)} tasks"
+        )
+    if partition.num_units != table.num_units:
+        raise UserError(
+            f"the partition has {partition.num_units} units, the table {table.num_units}"
+        )
+    for width in backbone.widths:
+        partition.bounds(width)  # raises where a unit has no channel

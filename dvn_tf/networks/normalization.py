@@ -1,0 +1,171 @@
+"""Batch normalization with statistics of its own for every virtual network.
+
+Like `UnitConv2D`, it serves all virtual networks in one call. Written against `keras.ops` alone.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("dvn_tf")
+class SwitchableBatchNormalization(keras.layers.Layer):
+    """Batch normalization with separate statistics, scale and offset for every stream.
+
+    Activations of different levels have different statistics, so nothing is shared between
+    virtual networks here. The vectors of all streams lie side by side in one variable each:
+    four variables a layer instead of four for each (task, level) keep the graph of a
+    k x n_h network small (J2 of the paper would have 2,624 of them).
+
+    Args:
+        widths: channels of every stream.
+        momentum: of the moving statistics.
+        epsilon: added to the variance.
+
+    Call arguments:
+        inputs: list of tensors (batch, height, width, widths[i]).
+        training: normalize by the batch's statistics and update the moving ones.
+
+    Reference:
+        Ioffe and Szegedy, "Batch normalization", 2015; one for each sub-network as in
+        Yu et al., "Slimmable neural networks", ICLR 2019.
+    """
+
+    def __init__(
+        self, widths: Sequence[int], momentum: float = 0.9, epsilon: float = 1e-5, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.widths = tuple(widths)
+        self.momentum = momentum
+        self.epsilon = epsilon
+
+    def build(self, input_shape):
+        def vector(name, initializer, trainable=True):
+            # Kept and computed in single precision under mixed precision too.
+            return self.add_weight(
+                name=name,
+                shape=(sum(self.widths),),
+                initializer=initializer,
+                trainable=trainable,
+                autocast=False,
+            )
+
+        self.gamma = vector("gamma", "ones")
+        self.beta = vector("beta", "zeros")
+        self.moving_mean = vector("moving_mean", "zeros", trainable=False)
+        self.moving_variance = vector("moving_variance", "ones", trainable=False)
+
+    def weights_of(self, stream: int):
+        """(gamma, beta, moving mean, moving variance) of one stream, each (widths[stream],)."""
+        start = sum(self.widths[:stream])
+        stop = start + self.widths[stream]
+        return tuple(
+            vector[start:stop]
+            for vector in (self.gamma, self.beta, self.moving_mean, self.moving_variance)
+        )
+
+    def call(self, inputs, training=False):
+        # Statistics of half precision numbers are taken in single precision.
+        dtype = keras.backend.result_type(self.compute_dtype, "float32")
+        inputs = [ops.cast(x, dtype) for x in inputs]
+        if training and self.trainable:
+            *outputs, mean, variance = _normalize_batches(self.epsilon)(
+                self.gamma.value, self.beta.value, *inputs
+            )
+            self._move(self.moving_mean, mean)
+            self._move(self.moving_variance, variance)
+        else:
+            # Not by `rsqrt`: TensorFlow rounds it by the position in the vector, and a stream
+            # must not change with the streams beside it.
+            scale = self.gamma / ops.sqrt(self.moving_variance + self.epsilon)
+            shift = self.beta - self.moving_mean * scale
+            outputs = _scale_and_shift(inputs, scale, shift)
+        return [ops.cast(y, self.compute_dtype) for y in outputs]
+
+    def compute_output_spec(self, inputs, training=False):
+        # Keras would find it by tracing `call`, which takes seconds in a large network.
+        return [keras.KerasTensor(x.shape, dtype=self.compute_dtype) for x in inputs]
+
+    def _move(self, moving, values):
+        moving.assign(moving * self.momentum + values * (1.0 - self.momentum))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "widths": self.widths,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+        }
+
+
+_POSITIONS = (0, 1, 2)  # the axes batch, height and width, over which statistics are taken
+
+
+def _normalize_batches(epsilon: float):
+    """A function that normalizes streams by their own batch statistics, and its gradient.
+
+    The function takes gamma, beta and every x (b, h, w, c), and returns every x normalized, then
+    the batch means and variances. The vectors hold the channels of all streams side by side, so
+    that arithmetic on channels is done once a layer, not once a stream.
+
+    The gradient is in closed form (Ioffe and Szegedy, section 3): two reductions and one pass
+    over each x replace the dozen passes of automatic differentiation.
+    """
+
+    @ops.custom_gradient
+    def normalize(gamma, beta, *inputs):
+        means = [ops.mean(x, axis=_POSITIONS) for x in inputs]
+        # Both directions work on x - mean: sums of x itself would cancel where the mean is large.
+        centred = [x - mean for x, mean in zip(inputs, means, strict=True)]
+        variance = ops.concatenate([ops.mean(ops.square(x), axis=_POSITIONS) for x in centred])
+        inverse_std = ops.rsqrt(variance + epsilon)
+        scale = gamma * inverse_std
+        outputs = _scale_and_shift(centred, scale, beta)
+
+        def grad(*args, upstream=None):
+            if upstream is None:  # TensorFlow hands over an argument an output, JAX one tuple
+                upstream = args[0] if len(args) == 1 else args
+            # The moving statistics take no gradient: what comes for mean and variance is dropped.
+            upstream = upstream[: len(inputs)]
+            dbeta = ops.concatenate([ops.sum(dy, axis=_POSITIONS) for dy in upstream])
+            products = [
+                ops.sum(dy * x, axis=_POSITIONS) for dy, x in zip(upstream, centred, strict=True)
+            ]
+            dgamma = ops.concatenate(products) * inverse_std
+            # dx = scale * (dy - mean(dy) - x_hat * mean(dy * x_hat)), x_hat = (x - mean) / std
+            share = scale / _positions_per_channel(inputs)
+            slopes = _by_stream(-share * inverse_std * dgamma, inputs)
+            scaled = _scale_and_shift(upstream, scale, -share * dbeta)
+            dx = [y + x * slope for y, x, slope in zip(scaled, centred, slopes, strict=True)]
+            return dgamma, dbeta, *dx
+
+        return (*outputs, ops.concatenate(means), variance), grad
+
+    return normalize
+
+
+def _positions_per_channel(inputs):
+    """For each channel of each stream, the number of positions b * h * w that it has."""
+    counts = [math.prod(ops.shape(x)[:3]) for x in inputs]
+    widths = [x.shape[-1] for x in inputs]
+    if all(isinstance(count, int) for count in counts):
+        return np.repeat(
+            np.asarray(counts, keras.backend.standardize_dtype(inputs[0].dtype)), widths
+        )
+    return ops.repeat(ops.cast(ops.stack(counts), inputs[0].dtype), widths)
+
+
+def _scale_and_shift(inputs, scale, shift):
+    """x * scale + shift for every stream, the vectors holding all streams' channels."""
+    scales, shifts = _by_stream(scale, inputs), _by_stream(shift, inputs)
+    return [x * a + b for x, a, b in zip(inputs, scales, shifts, strict=True)]
+
+
+def _by_stream(vector, inputs) -> list:
+    """Cuts a vector of all streams' channels into one for each stream."""
+    edges = list(itertools.accumulate(x.shape[-1] for x in inputs))[:-1]
+    return ops.split(vector, edges) if edges else [vector]  # TensorFlow splits into 2 or more

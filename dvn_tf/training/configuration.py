@@ -1,0 +1,104 @@
+"""gin: which names a gin file may set, and how the files are read.
+
+This is the only module of the library that knows gin. A file fills the fields of `Scenario`,
+`Recipe`, `Task`, the backbones and the methods; strictly, so that a typo is an error.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+
+import gin
+from dvn_tf import data
+from dvn_tf.errors import UserError
+from dvn_tf.methods import DVN, METHODS, Method
+from dvn_tf.methods.scenario import Scenario
+from dvn_tf.networks import backbones
+from dvn_tf.training.experiment import Experiment
+from dvn_tf.training.recipe import Recipe
+
+for _configurable in (
+    Scenario,
+    Recipe,
+    data.Task,
+    backbones.WideResNet,
+    backbones.ResNet,
+    *METHODS,
+    Experiment,
+):
+    gin.register(module="dvn_tf")(_configurable)
+
+# gin files name each other from the project's root, wherever the program is started.
+gin.add_config_file_search_path(str(pathlib.Path(__file__).resolve().parents[2]))
+
+
+def read_config(files: Sequence[str], params: Sequence[str] = ()) -> tuple[Scenario, Recipe, str]:
+    """Reads gin files and single bindings, the later ones over the earlier ones.
+
+    Args:
+        files: paths of gin files, such as "gin/j2_tiny.gin".
+        params: bindings such as "Recipe.epochs = 10".
+
+    Returns:
+        The scenario, the recipe, and the operative configuration: a gin file with every value
+        that was used, the defaults too.
+
+    Raises:
+        UserError: for a missing file, a name or value that gin does not know, or values that
+            do not make a scenario.
+    """
+    experiment = read_experiment(files, params)
+    return experiment.scenario, experiment.recipe, experiment.config
+
+
+def read_experiment(files: Sequence[str], params: Sequence[str] = ()) -> Experiment:
+    """Reads gin files and single bindings, the later ones over the earlier ones.
+
+    A method's file goes on top of a scenario's: ["gin/j1_cifar.gin", "gin/methods/packnet.gin"].
+
+    Args:
+        files: paths of gin files.
+        params: bindings such as "Recipe.epochs = 10".
+
+    Raises:
+        UserError: as `read_config`.
+    """
+    if not files:
+        raise UserError("no gin file: pass one, as in --gin_file=gin/quickstart.gin")
+    with gin.unlock_config():
+        gin.clear_config()
+        try:
+            gin.parse_config_files_and_bindings(list(files), list(params), skip_unknown=False)
+            experiment = gin.get_configurable(Experiment)(
+                scenario=gin.get_configurable(Scenario)(),
+                recipe=gin.get_configurable(Recipe)(),
+                config="",
+                **_default_method(),
+            )
+        except UserError as error:
+            # gin appends to the message where it came from, on further lines.
+            raise UserError(_first_line(error)) from error
+        except OSError as error:
+            raise UserError(f"cannot read the gin files: {_first_line(error)}") from error
+        except (ValueError, TypeError, SyntaxError, RuntimeError, LookupError) as error:
+            raise UserError(
+                f"cannot use the gin settings: {' '.join(str(error).split())}"
+            ) from error
+    if not isinstance(experiment.method, Method):
+        raise UserError(
+            f"Experiment.method must be a method such as @DVN(), not {experiment.method!r}"
+        )
+    return dataclasses.replace(experiment, config=gin.operative_config_str())
+
+
+def _default_method() -> dict:
+    """The method where no file chooses one; made by gin, so that its settings can be bound."""
+    try:
+        gin.query_parameter("Experiment.method")
+    except ValueError:
+        return {"method": gin.get_configurable(DVN)()}
+    return {}
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))

@@ -1,0 +1,188 @@
+"""Training a network by a recipe, with checkpoints from which an interrupted run goes on."""
+
+import sys
+from collections.abc import Mapping, Sequence
+
+import keras
+import tensorflow as tf
+
+from dvn_tf.data import TaskData, pipelines
+from dvn_tf.methods.scenario import Scenario
+from dvn_tf.networks.network import DeepVirtualNetwork
+from dvn_tf.tasks import TaskInfo
+from dvn_tf.training import callbacks
+from dvn_tf.training.recipe import Recipe
+from dvn_tf.training.run_folder import RunFolder
+
+
+def prepare_backend(recipe: Recipe) -> None:
+    """Seeds everything random and sets TensorFlow up. Call it before any network is built."""
+    keras.utils.set_random_seed(recipe.seed)
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    if recipe.deterministic and not on_gpu:
+        tf.config.experimental.enable_op_determinism()
+    rewrite_graphs(on_gpu)
+
+
+def rewrite_graphs(wanted: bool) -> None:
+    """Switches TensorFlow's rewriting of graphs (Grappler) for functions called from now on.
+
+    On a CPU the rewriting of a k x n_h network costs more than all that it gains, see
+    docs/speed.md; on a GPU it chooses the layout of the convolutions.
+    """
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not wanted})
+
+
+def build_network(
+    scenario: Scenario, tasks: Sequence[TaskInfo], recipe: Recipe
+) -> DeepVirtualNetwork:
+    """The network of a scenario, not compiled.
+
+    Args:
+        scenario: table, partition and backbone.
+        tasks: what is known of the scenario's tasks, in their order.
+        recipe: gives weight decay and precision.
+    """
+    return DeepVirtualNetwork(
+        tasks,
+        scenario.table,
+        scenario.backbone,
+        scenario.partition,
+        weight_decay=recipe.weight_decay,
+        map_size=scenario.map_size,
+        dtype=recipe.dtype,
+        name="deep_virtual_network",
+    )
+
+
+def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """SGD with Nesterov momentum and the recipe's schedule, a function of the step alone."""
+    steps = recipe.epochs * steps_per_epoch
+    schedules = keras.optimizers.schedules
+    if recipe.schedule == "cosine":
+        warmup = round(recipe.warmup_epochs * steps_per_epoch)
+        rate = schedules.CosineDecay(
+            0.0 if warmup else recipe.learning_rate,
+            max(1, steps - warmup),
+            warmup_target=recipe.learning_rate if warmup else None,
+            warmup_steps=warmup,
+        )
+    elif recipe.schedule == "step":
+        # Keras keeps a rate up to and including the boundary's step; steps count from 0.
+        boundaries = [round(milestone * steps) - 1 for milestone in recipe.milestones]
+        rates = [recipe.learning_rate * recipe.decay_factor**n for n in range(len(boundaries) + 1)]
+        rate = schedules.PiecewiseConstantDecay(boundaries, rates)
+    else:
+        rate = recipe.learning_rate
+    return keras.optimizers.SGD(rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+
+
+def compile_network(
+    network: keras.Model, recipe: Recipe, steps_per_epoch: int, objective: dict
+) -> None:
+    """Compiles a network and creates all variables that its training needs.
+
+    TensorFlow traces a step twice if the first trace creates variables, and Keras creates those
+    of optimizer and metrics in the first step; for a k x n_h network a trace takes many seconds.
+
+    Args:
+        network: any functional model with logits, or a dict of them, as output.
+        recipe: gives optimizer and schedule.
+        steps_per_epoch: steps of an epoch.
+        objective: arguments for `compile`, such as `objectives.joint_objective` gives.
+    """
+    network.compile(
+        make_optimizer(recipe, steps_per_epoch), jit_compile=recipe.jit_compile, **objective
+    )
+    network.optimizer.build(network.trainable_variables)
+    logits = keras.tree.map_structure(
+        lambda output: keras.ops.zeros((1, *output.shape[1:])), network.output
+    )
+    labels = keras.tree.map_structure(lambda _: keras.ops.zeros((1,), "int32"), network.output)
+    network.compute_loss(y=labels, y_pred=logits)
+    network.compute_metrics(x=None, y=labels, y_pred=logits)
+    network.reset_metrics()
+
+
+def train(
+    network: keras.Model,
+    task_data: Sequence[TaskData],
+    outputs: Mapping[str, Sequence[str]],
+    objective: dict,
+    recipe: Recipe,
+    folder: RunFolder,
+    config: str,
+) -> None:
+    """Trains a network, going on from the newest checkpoint in the folder if there is one.
+
+    Order and augmentation of the images depend on seed and epoch alone and a checkpoint
+    holds all the rest, so an interrupted run ends with the weights of one that never was.
+
+    Args:
+        network: the network to fit, not compiled.
+        task_data: the images to learn from, of the network's inputs.
+        outputs: for each of their tasks, the network's outputs that learn from it.
+        objective: arguments for `compile`, as `dvn_tf.networks.objectives` gives them.
+        recipe: the hyper-parameters.
+        folder: the run's folder.
+        config: the operative configuration, for TensorBoard.
+
+    Raises:
+        UserError: if a batch is larger than a task's images, a checkpoint is damaged, or
+            the loss becomes NaN or infinite.
+    """
+    steps = pipelines.steps_per_epoch(task_data, recipe.batch_size)
+    compile_network(network, recipe, steps, objective)
+    epochs_done = folder.restore(network)
+    if epochs_done >= recipe.epochs:
+        return
+    if epochs_done:
+        print(f"Going on after epoch {epochs_done} of the run in {folder}.", flush=True)
+    network.fit(
+        pipelines.training_dataset(
+            task_data, outputs, recipe.batch_size, recipe.seed, epochs_done, recipe.epochs
+        ),
+        epochs=recipe.epochs,
+        initial_epoch=epochs_done,
+        steps_per_epoch=steps,
+        validation_data=pipelines.evaluation_dataset(task_data, outputs, recipe.batch_size),
+        validation_freq=recipe.evaluate_every,
+        shuffle=False,  # the pipeline shuffles
+        verbose=1 if sys.stdout.isatty() else 2,
+        callbacks=[
+            callbacks.StopWhenNotFinite(folder),
+            callbacks.Progress(),
+            callbacks.TensorBoard(folder.path / "tensorboard", config),
+            callbacks.SaveEpochs(folder, folder.history(epochs_done)),
+        ],
+    )
+
+
+def evaluate(
+    network: keras.Model,
+    task_data: Sequence[TaskData],
+    outputs: Mapping[str, Sequence[str]],
+    batch_size: int,
+) -> dict[str, dict[str, float]]:
+    """Accuracy and loss of every output that has labels, on its task's whole test split.
+
+    Args:
+        network: a compiled network.
+        task_data: the images of the network's inputs.
+        outputs: for each of their tasks, the network's outputs that read it.
+        batch_size: images of each task at a time.
+
+    Returns:
+        {"task/level1": {"accuracy", "loss"}, ...}; an output that is distilled has none.
+    """
+    dataset = pipelines.evaluation_dataset(task_data, outputs, batch_size)
+    metrics = network.evaluate(dataset, return_dict=True, verbose=0)
+    return {
+        name: {
+            "accuracy": float(metrics[f"{name}_accuracy"]),
+            "loss": float(metrics[f"{name}_cross_entropy"]),
+        }
+        for names in outputs.values()
+        for name in names
+        if f"{name}_accuracy" in metrics
+    }

@@ -1,0 +1,163 @@
+"""What a run is remembered by: `results.json`, and the one network that its stages end in."""
+
+from collections.abc import Mapping, Sequence
+
+from dvn_tf.data import TaskData
+from dvn_tf.methods import Stage
+from dvn_tf.methods.scenario import Scenario
+from dvn_tf.networks import objectives
+from dvn_tf.networks.accounting import cost
+from dvn_tf.networks.network import DeepVirtualNetwork
+from dvn_tf.networks.warm_start import transfer
+from dvn_tf.tasks import output_name
+from dvn_tf.training import fitting
+from dvn_tf.training.experiment import Experiment
+from dvn_tf.units import UnitPartition, UnitTable
+
+
+def final_network(
+    scenario: Scenario,
+    stages: Sequence[Stage],
+    networks: Mapping[str, DeepVirtualNetwork],
+    map_size: int,
+) -> DeepVirtualNetwork:
+    """The network that serves all tasks of a scenario when its stages are done.
+
+    Where the last stage's network has all tasks it is that one. Else it is put together: of each
+    task the last network that had it gives its virtual networks, on the kernels of all.
+
+    Args:
+        scenario: the scenario.
+        stages: the stages, in their order.
+        networks: their trained networks, by name.
+        map_size: see `dvn_tf.tasks.input_strides`.
+    """
+    last = networks[stages[-1].name]
+    names = [task.name for task in scenario.tasks]
+    if list(last.tasks_by_name) == names:
+        return last
+    owners = {name: networks[stage.name] for stage in stages for name in stage.tasks}
+    rows = [owners[name].table.rows[list(owners[name].tasks_by_name).index(name)] for name in names]
+    network = DeepVirtualNetwork(
+        [owners[name].tasks_by_name[name] for name in names],
+        UnitTable(tuple(rows), last.table.num_units),
+        last.backbone,
+        last.partition,
+        weight_decay=last.weight_decay,
+        map_size=map_size,
+        dtype=last.policy,
+        name=last.name,
+    )
+    for stage in stages:
+        transfer(networks[stage.name], network, adopt=False)
+    return network
+
+
+def collect_results(
+    experiment: Experiment,
+    records: Sequence[dict],
+    networks: Sequence[tuple[DeepVirtualNetwork, int]],
+    task_data: Sequence[TaskData],
+) -> dict:
+    """Measures every output on its task's test images, and counts what it costs.
+
+    Args:
+        experiment: scenario, recipe and method.
+        records: what `train_stage` gave for each.
+        networks: what the method stores, with the level that each network's first is.
+        task_data: the images of all tasks, in the scenario's order.
+
+    Returns:
+        What `results.json` holds: names and settings, "num_networks", N_T as "parameters" and
+        "parameters_paper" of all networks, "seconds" of training, "stages" and "outputs".
+    """
+    scenario, recipe, method = experiment.scenario, experiment.recipe, experiment.method
+    by_name = {data.task.name: data for data in task_data}
+    outputs = {}
+    for network, first_level in networks:
+        outputs |= _outputs(network, first_level, by_name, scenario, recipe.batch_size)
+    stored = [network.stored_parameters() for network, _ in networks]
+    order = [task.name for task in scenario.tasks]
+    outputs = dict(sorted(outputs.items(), key=lambda item: order.index(item[0].rsplit("/", 1)[0])))
+    return {
+        "scenario": scenario.name,
+        "kind": "sequential" if scenario.sequential else "joint",
+        "method": method.name,
+        "title": method.title,
+        "seed": recipe.seed,
+        "epochs": recipe.epochs,
+        "backbone": scenario.backbone.name,
+        "batch_size": recipe.batch_size,
+        "units": networks[-1][0].table.num_units,
+        "levels": len(outputs) // len(order),
+        "tasks": {
+            name: {
+                "classes": data.info.num_classes,
+                "train_images": len(data.train),
+                "test_images": len(data.test),
+            }
+            for name, data in by_name.items()
+        },
+        "num_networks": len(networks),
+        "parameters": sum(everything for _, everything in stored),
+        "parameters_paper": sum(kernels for kernels, _ in stored),
+        "seconds": round(sum(record["seconds"] for record in records), 3),
+        "outputs": outputs,
+        "stages": list(records),
+    }
+
+
+def results_text(results: dict) -> str:
+    """The outputs of a run as a table of text, one line a virtual network.
+
+    Args:
+        results: what `results.json` holds.
+
+    Returns:
+        Lines with task, level, units, parameters in both counts, density and accuracy.
+    """
+    head = ("task", "level", "units", "parameters", "paper's count", "density", "accuracy")
+    rows = [head]
+    for name, output in results["outputs"].items():
+        task, level = name.rsplit("/level", 1)
+        rows.append(
+            (
+                task,
+                level,
+                " ".join(map(str, output["units"])),
+                f"{output['parameters']:,}",
+                f"{output['parameters_paper']:,}",
+                f"{output['density']:.1%}",
+                f"{output['accuracy']:.2%}",
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if column in (0, 2) else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines)
+
+
+def _outputs(network, first_level, task_data, scenario, batch_size) -> dict[str, dict]:
+    network.compile(**objectives.joint_objective(network.virtual_networks))
+    used = [task_data[name] for name in network.tasks_by_name]
+    measured = fitting.evaluate(network, used, network.outputs_by_task, batch_size)
+    costs = network.costs()
+    results = {}
+    for name, (task, level, units) in network.virtual_networks.items():
+        # Densities are shares of the scenario's backbone, also those of other backbones.
+        whole = cost(task, scenario.backbone, UnitPartition.even(1), (1,))
+        results[output_name(task.name, first_level + level - 1)] = measured[name] | {
+            "units": list(units),
+            "parameters": costs[name].parameters,
+            "parameters_paper": costs[name].parameters_paper,
+            "density": costs[name].parameters_paper / whole.parameters_paper,
+            "bytes": costs[name].bytes,
+            "multiply_adds": costs[name].multiply_adds,
+        }
+    return results

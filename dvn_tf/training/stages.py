@@ -1,0 +1,112 @@
+"""One stage of a method: its network, what it starts from, and its training."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from dvn_tf.data import TaskData
+from dvn_tf.methods import Stage
+from dvn_tf.networks import objectives
+from dvn_tf.networks.distillation import distilling_network
+from dvn_tf.networks.network import DeepVirtualNetwork
+from dvn_tf.networks.warm_start import transfer
+from dvn_tf.tasks import TaskInfo, head_name
+from dvn_tf.training import fitting
+from dvn_tf.training.recipe import Recipe
+from dvn_tf.training.run_folder import RunFolder
+
+
+def stage_network(
+    stage: Stage,
+    infos: Sequence[TaskInfo],
+    recipe: Recipe,
+    map_size: int,
+    networks: Mapping[str, DeepVirtualNetwork],
+) -> DeepVirtualNetwork:
+    """The network of a stage with its first weights.
+
+    Args:
+        stage: the stage.
+        infos: its tasks, in their order.
+        recipe: gives weight decay and precision.
+        map_size: see `dvn_tf.tasks.input_strides`.
+        networks: the trained networks of the stages before, by name.
+    """
+    network = DeepVirtualNetwork(
+        [_with_head(stage, info) for info in infos],
+        stage.table,
+        stage.backbone,
+        stage.partition,
+        weight_decay=recipe.weight_decay,
+        map_size=map_size,
+        dtype=recipe.dtype,
+        frozen_units=stage.frozen_units,
+        name=f"{stage.name}_network",
+    )
+    for number, name in enumerate(stage.starts_from):
+        # A new task takes over from the first; the others only add what is their own.
+        transfer(networks[name], network, adopt=number == 0)
+    return network
+
+
+def train_stage(
+    stage: Stage,
+    network: DeepVirtualNetwork,
+    task_data: Sequence[TaskData],
+    recipe: Recipe,
+    folder: RunFolder,
+    config: str,
+    networks: Mapping[str, DeepVirtualNetwork],
+) -> dict:
+    """Trains a stage's network: by Eq. 4, or with a teacher by Eq. 6.
+
+    Args:
+        stage: the stage.
+        network: from `stage_network`.
+        task_data: the images of the tasks that it learns.
+        recipe: the hyper-parameters, with the stage's epochs.
+        folder: the stage's folder.
+        config: the operative configuration.
+        networks: the trained networks of the stages before, by name.
+
+    Returns:
+        {"name", "learned", "epochs", "seconds", "outputs": {"task/level1": {"accuracy",
+        "loss"}, ...}}: what was trained for how long, and what it reached on the test images.
+    """
+    if stage.heads_only:
+        _freeze_all_but_heads(network)
+    outputs = {name: network.outputs_by_task[name] for name in stage.learned}
+    model, objective = network, objectives.joint_objective(network.virtual_networks)
+    if stage.teacher is not None:
+        [new_task] = stage.learned
+        model = distilling_network(network, networks[stage.teacher], new_task)
+        objective = objectives.sequential_objective(
+            outputs[new_task],
+            [name for name in network.virtual_networks if name not in outputs[new_task]],
+            stage.temperature,
+            stage.distillation_weight,
+        )
+        # On the new images the old tasks' outputs are learned too.
+        outputs = {new_task: list(network.virtual_networks)}
+    fitting.train(model, task_data, outputs, objective, recipe, folder, config)
+    history = folder.history(recipe.epochs)
+    return {
+        "name": stage.name,
+        "learned": list(stage.learned),
+        "epochs": recipe.epochs,
+        "seconds": round(sum(epoch["seconds"] for epoch in history), 3),
+        "outputs": fitting.evaluate(model, task_data, outputs, recipe.batch_size),
+    }
+
+
+def _with_head(stage: Stage, info: TaskInfo) -> TaskInfo:
+    if info.name not in stage.learned or info.head_layers == stage.head_layers:
+        return info
+    return dataclasses.replace(info, head_layers=stage.head_layers)
+
+
+def _freeze_all_but_heads(network: DeepVirtualNetwork) -> None:
+    heads = tuple(
+        head_name(task.name, level) for task, level, _ in network.virtual_networks.values()
+    )
+    for layer in network.layers:
+        layer.trainable = layer.name.startswith(heads)

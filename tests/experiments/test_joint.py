@@ -1,0 +1,203 @@
+"""The joint program end to end, killed and resumed, and given bad input."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from run_checks import one_line_error, without_seconds
+
+import dvn_tf
+
+ROOT = pathlib.Path(__file__).parents[2]
+SHORT = (
+    "--gin_file=gin/quickstart.gin",
+    "--gin_param=Recipe.epochs = 3",
+    "--gin_param=WideResNet.width = 1",
+)
+
+
+@pytest.fixture(scope="module")
+def finished(run_program, tmp_path_factory):
+    """A short run that was never interrupted: its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("joint") / "run"
+    done = run_program("experiments.joint", *SHORT, f"--run_dir={folder}")
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def test_run_folder(finished):
+    folder, printed = finished
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+        "config.gin", "results.json", "history.json", "checkpoints", "tensorboard", "model.keras",
+        "stage.json", "table.png",
+    }  # fmt: skip
+    assert str(folder) in printed
+
+
+def test_results(finished):
+    folder, printed = finished
+    results = json.loads((folder / "results.json").read_text())
+    assert (results["scenario"], results["method"]) == ("quickstart", "dvn")
+    assert (results["seed"], results["epochs"]) == (0, 3)
+    expected = {
+        "digits_0-4/level1": [1],
+        "digits_0-4/level2": [1, 2],
+        "digits_5-9/level1": [2],
+        "digits_5-9/level2": [1, 2],
+    }
+    assert {name: output["units"] for name, output in results["outputs"].items()} == expected
+    for output in results["outputs"].values():
+        assert set(output) == {
+            "accuracy", "loss", "units", "parameters", "parameters_paper", "density", "bytes",
+            "multiply_adds",
+        }  # fmt: skip
+        assert f"{output['accuracy']:.2%}" in printed
+
+
+def test_the_same_command_reports_a_finished_run(finished, run_program):
+    folder, _ = finished
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    again = run_program("experiments.joint", *SHORT, f"--run_dir={folder}")
+    assert again.returncode == 0
+    assert "is finished" in again.stdout
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def _start(folder):
+    return subprocess.Popen(
+        [sys.executable, "-m", "experiments.joint", *SHORT, f"--run_dir={folder}"],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+@pytest.mark.parametrize("moment", ["before the first checkpoint", "after one", "while writing"])
+def test_killed_and_resumed_run_equals_an_uninterrupted_one(
+    moment, finished, run_program, tmp_path
+):
+    folder = tmp_path / "run"
+    process = _start(folder)
+    wanted = {
+        "before the first checkpoint": folder / "config.gin",
+        "after one": folder / "checkpoints" / "epoch-0001.weights.h5",
+        "while writing": folder / "checkpoints" / "epoch-0002.weights.h5",
+    }[moment]
+    deadline = time.monotonic() + 300
+    while not wanted.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert wanted.exists()
+    assert not (folder / "results.json").exists()
+    if moment == "while writing":
+        # As a kill in the middle of a write leaves it: half a file under its temporary name.
+        half = wanted.read_bytes()[: wanted.stat().st_size // 2]
+        (folder / "checkpoints" / ".partial-1-epoch-0003.weights.h5").write_bytes(half)
+    resumed = run_program("experiments.joint", *SHORT, f"--run_dir={folder}")
+    assert resumed.returncode == 0, resumed.stderr
+    if moment != "before the first checkpoint":
+        assert "Going on after epoch" in resumed.stdout
+
+    assert_same_run(folder, finished[0])
+
+
+def test_killed_after_the_last_checkpoint(finished, run_program, tmp_path):
+    """Nothing is trained again; the model and the results are written as they would have been."""
+    whole, _ = finished
+    folder = tmp_path / "run"
+    shutil.copytree(whole, folder)
+    (folder / "results.json").unlink()
+    (folder / "model.keras").unlink()
+    resumed = run_program("experiments.joint", *SHORT, f"--run_dir={folder}")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "Epoch" not in resumed.stdout
+    assert_same_run(folder, whole)
+
+
+def assert_same_run(folder, whole):
+    for name in ("results.json", "history.json"):
+        one, other = (without_seconds(json.loads((f / name).read_text())) for f in (folder, whole))
+        assert one == other
+    weights = [dvn_tf.load_network(f / "model.keras").get_weights() for f in (folder, whole)]
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+BAD = {
+    "unknown dataset": (["--gin_param=Task.dataset = 'cifar11'"], "cifar11"),
+    "unknown label key": (
+        ["--gin_file=gin/h1_cifar100.gin", "--gin_param=coarse/Task.label_key = 'course'"],
+        "coarse_label",
+    ),
+    "unknown gin name": (["--gin_param=Recipe.epoch = 3"], "epoch"),
+    "class out of range": (["--gin_param=high/Task.classes = '5-10'"], "class 10"),
+    "class in two tasks": (["--gin_param=high/Task.classes = '4-9'"], "two tasks"),
+    "more levels than units": (["--gin_param=Scenario.num_levels = 3"], "3 levels"),
+    "partition does not fit": (["--gin_param=Scenario.fractions = (0.99, 0.01)"], "unit 2"),
+    "depth": (["--gin_param=WideResNet.depth = 9"], "depth 9"),
+    "batch": (["--gin_param=Recipe.batch_size = 4096"], "4096"),
+    "absent data": (
+        ["--gin_param=Task.dataset = 'folder:nowhere'"],
+        "nowhere",
+    ),
+    "stray argument": (["extra"], "extra"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input(case, run_program, tmp_path):
+    args, message = BAD[case]
+    folder = tmp_path / "run"
+    done = run_program("experiments.joint", *SHORT, *args, f"--run_dir={folder}")
+    assert message in one_line_error(done)
+    assert not folder.exists()
+
+
+def test_loss_that_becomes_nan(run_program, tmp_path):
+    args = ("--gin_param=Recipe.learning_rate = 1e30", f"--run_dir={tmp_path / 'run'}")
+    done = run_program("experiments.joint", *SHORT, *args)
+    assert "of epoch 1 (no checkpoint yet)" in one_line_error(done)
+    assert not (tmp_path / "run" / "model.keras").exists()
+
+
+def test_run_folder_of_another_configuration(finished, run_program):
+    folder, _ = finished
+    before = (folder / "results.json").read_bytes()
+    done = run_program("experiments.joint", *SHORT, f"--run_dir={folder}", "--seed=1")
+    assert "Recipe.seed = 0" in (error := one_line_error(done))
+    assert "Recipe.seed = 1" in error
+    assert (folder / "results.json").read_bytes() == before
+
+
+def test_checkpoint_cut_short(finished, run_program, tmp_path):
+    whole, _ = finished
+    folder = tmp_path / "run"
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "config.gin").write_bytes((whole / "config.gin").read_bytes())
+    checkpoint = folder / "checkpoints" / "epoch-0002.weights.h5"
+    checkpoint.write_bytes((whole / "checkpoints" / checkpoint.name).read_bytes()[:5000])
+    done = run_program("experiments.joint", *SHORT, f"--run_dir={folder}")
+    assert checkpoint.name in one_line_error(done)
+    assert checkpoint.stat().st_size == 5000
+
+
+@pytest.mark.parametrize("program", ["joint", "sequential", "benchmark", "latency"])
+def test_help_explains_every_flag(program, run_program):
+    shown = run_program(f"experiments.{program}", "--help").stdout
+    source = (ROOT / "experiments" / f"{program}.py").read_text()
+    if "training_program" in source:
+        source += (ROOT / "experiments" / "training_program.py").read_text()
+    defined = re.findall(r"flags\.DEFINE_\w+\(\s*\"(\w+)\"", source)
+    assert defined
+    for flag in (*defined, "gin_file", "gin_param"):
+        assert re.search(rf"--(\[no\])?{flag}: [A-Z]", shown), flag

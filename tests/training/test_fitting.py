@@ -1,0 +1,198 @@
+"""The recipe as Keras runs it: schedules, evaluation, non-finite losses, TensorBoard."""
+
+import dataclasses
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from dvn_tf import data
+from dvn_tf.errors import UserError
+from dvn_tf.networks.layer_sets import decay
+from dvn_tf.networks.objectives import joint_objective
+from dvn_tf.training import configuration, fitting
+from dvn_tf.training.recipe import Recipe
+from dvn_tf.training.run_folder import RunFolder
+
+
+def fit(network, task_data, recipe, folder, config):
+    """Trains all outputs of a network."""
+    objective = joint_objective(network.virtual_networks)
+    fitting.train(network, task_data, network.outputs_by_task, objective, recipe, folder, config)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    scenario, recipe, config = configuration.read_config(
+        ["gin/quickstart.gin"], ["WideResNet.width = 1", "Recipe.epochs = 2"]
+    )
+    return scenario, recipe, config, [data.load(task) for task in scenario.tasks]
+
+
+@pytest.fixture(scope="module")
+def trained(digits, tmp_path_factory):
+    scenario, recipe, config, task_data = digits
+    folder = RunFolder(tmp_path_factory.mktemp("runs") / "run")
+    folder.claim(config)
+    fitting.prepare_backend(recipe)
+    network = fitting.build_network(scenario, [d.info for d in task_data], recipe)
+    fit(network, task_data, recipe, folder, config)
+    return network, folder
+
+
+def rates(recipe: Recipe, steps_per_epoch: int) -> np.ndarray:
+    """The learning rate at every step, as the optimizer uses it."""
+    optimizer = fitting.make_optimizer(recipe, steps_per_epoch)
+    optimizer.build([keras.Variable(0.0)])
+    values = []
+    for step in range(recipe.epochs * steps_per_epoch):
+        optimizer.iterations.assign(step)
+        values.append(float(keras.ops.convert_to_numpy(optimizer.learning_rate)))
+    return np.array(values)
+
+
+def test_step_schedule_is_the_wrn_papers():
+    by_epoch = rates(Recipe(epochs=200), steps_per_epoch=2).reshape(200, 2)
+    expected = np.repeat([0.1, 0.02, 0.004, 0.0008], [60, 60, 40, 40])
+    np.testing.assert_allclose(by_epoch[:, 0], expected, rtol=1e-6)
+    np.testing.assert_allclose(by_epoch[:, 1], expected, rtol=1e-6)
+
+
+def test_cosine_schedule_with_warmup():
+    recipe = Recipe(epochs=10, schedule="cosine", warmup_epochs=2)
+    values = rates(recipe, steps_per_epoch=5)
+    np.testing.assert_allclose(values[:10], 0.1 * np.arange(10) / 10, atol=1e-7)
+    expected = 0.05 * (1 + np.cos(np.pi * np.arange(40) / 40))
+    np.testing.assert_allclose(values[10:], expected, atol=1e-7)
+
+
+def test_constant_schedule():
+    assert set(rates(Recipe(epochs=2, schedule="constant"), 3)) == {np.float32(0.1).item()}
+
+
+def test_optimizer_is_nesterovs():
+    optimizer = fitting.make_optimizer(Recipe(), 10)
+    assert isinstance(optimizer, keras.optimizers.SGD)
+    assert (optimizer.momentum, optimizer.nesterov) == (0.9, True)
+
+
+def test_weight_decay_acts_as_in_torch():
+    """d/2 w^2 in the loss moves a weight by rate * d * w, as Torch's SGD does."""
+    recipe = Recipe(weight_decay=0.1, momentum=0.0, schedule="constant")
+    weight = keras.Variable(np.array([2.0, -3.0], "float32"))
+
+    with tf.GradientTape() as tape:
+        loss = decay(recipe.weight_decay)(weight.value)
+    gradient = tape.gradient(loss, weight.value)
+    fitting.make_optimizer(recipe, 10).apply([gradient], [weight])
+    np.testing.assert_allclose(weight, np.array([2.0, -3.0]) * (1 - 0.1 * 0.1), rtol=1e-6)
+
+
+def test_evaluation_equals_prediction_by_hand(trained, digits):
+    network, _ = trained
+    _, recipe, _, task_data = digits
+    outputs = fitting.evaluate(network, task_data, network.outputs_by_task, recipe.batch_size)
+    for name, (task, level, _) in network.virtual_networks.items():
+        [test] = [d.test for d in task_data if d.task.name == task.name]
+        logits = network.extract(task.name, level).predict(test.images.astype("float32"), verbose=0)
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        loss = -log_p[np.arange(len(test.labels)), test.labels].mean()
+        assert outputs[name]["accuracy"] == pytest.approx(
+            (logits.argmax(axis=1) == test.labels).mean(), abs=1e-6
+        )
+        assert outputs[name]["loss"] == pytest.approx(loss, rel=1e-4)
+
+
+def test_loss_falls(trained):
+    _, folder = trained
+    history = folder.history(epochs_done=2)
+    assert len(history) == 2
+    assert history[1]["loss"] < history[0]["loss"]
+
+
+def test_test_loss_of_an_epoch_leaves_padding_out(trained, digits):
+    """The last batch of test images is padded; Keras's own mean over batches is not exact."""
+    network, folder = trained
+    _, recipe, _, task_data = digits
+    assert all(len(data.test) % recipe.batch_size for data in task_data)
+    last = folder.history(epochs_done=2)[-1]
+    outputs = fitting.evaluate(network, task_data, network.outputs_by_task, recipe.batch_size)
+    assert last["val_loss"] == pytest.approx(sum(o["loss"] for o in outputs.values()), rel=1e-5)
+
+
+def test_tensorboard_names_every_output(trained):
+    network, folder = trained
+    for run in ("train", "test"):
+        events = EventAccumulator(str(folder.path / "tensorboard" / run)).Reload()
+        tags = set(events.Tags()["tensors"])
+        for name in network.virtual_networks:
+            assert {f"accuracy/{name}", f"loss/{name}"} <= tags
+        if run == "train":
+            assert "learning_rate" in tags
+            content = events.Tensors("configuration")[0].tensor_proto.string_val[0].decode()
+            assert "Recipe.momentum = 0.9" in content
+        events = events.Tensors("accuracy/digits_0-4/level1")
+        assert [event.step for event in events] == [1, 2]
+        key = ("val_" if run == "test" else "") + "digits_0-4/level1_accuracy"
+        assert [float(tf.make_ndarray(event.tensor_proto)) for event in events] == pytest.approx(
+            [epoch[key] for epoch in folder.history(2)]
+        )
+
+
+def test_mixed_precision_trains(digits, tmp_path):
+    scenario, recipe, config, task_data = digits
+    recipe = dataclasses.replace(recipe, dtype="mixed_bfloat16", epochs=1)
+    network = fitting.build_network(scenario, [d.info for d in task_data], recipe)
+    assert network.get_layer("group1_block1_conv1").compute_dtype == "bfloat16"
+    assert network.get_layer("group1_block1_conv1").kernel.dtype == "float32"
+    folder = RunFolder(tmp_path / "run")
+    folder.claim(config)
+    fit(network, task_data, recipe, folder, config)
+    assert np.isfinite(folder.history(1)[0]["loss"])
+
+
+def test_stops_when_the_loss_is_not_finite(digits, tmp_path):
+    scenario, recipe, config, task_data = digits
+    folder = RunFolder(tmp_path / "run")
+    folder.claim(config)
+    recipe = dataclasses.replace(recipe, epochs=4, learning_rate=1e-3)
+    network = fitting.build_network(scenario, [d.info for d in task_data], recipe)
+    one_epoch = dataclasses.replace(recipe, epochs=1)
+    fit(network, task_data, one_epoch, folder, config)
+    [checkpoint] = folder.checkpoints().values()
+    before = checkpoint.read_bytes()
+    broken = dataclasses.replace(recipe, learning_rate=1e30)
+    network = fitting.build_network(scenario, [d.info for d in task_data], recipe)
+    with pytest.raises(UserError, match=r"at step \d+ of epoch 2 \(the checkpoint of epoch 1 is"):
+        fit(network, task_data, broken, folder, config)
+    assert list(folder.checkpoints().values()) == [checkpoint]
+    assert checkpoint.read_bytes() == before
+
+
+def test_weights_that_are_not_finite_are_never_saved(digits, tmp_path):
+    """An update that breaks a weight after the last loss of an epoch is seen too."""
+    from dvn_tf.training.callbacks import StopWhenNotFinite
+
+    scenario, recipe, _, task_data = digits
+    network = fitting.build_network(scenario, [d.info for d in task_data], recipe)
+    callback = StopWhenNotFinite(RunFolder(tmp_path))
+    callback.set_model(network)
+    callback.on_epoch_begin(0)
+    callback.on_epoch_end(0)  # finite: nothing happens
+    kernel = network.get_layer("group1_block1_conv1").kernel
+    kernel.assign(kernel.numpy() * np.nan)
+    with pytest.raises(UserError, match="group1_block1_conv1/kernel is no longer finite"):
+        callback.on_epoch_end(0)
+
+
+def test_batch_larger_than_the_dataset(digits, tmp_path):
+    scenario, recipe, config, task_data = digits
+    recipe = dataclasses.replace(recipe, batch_size=5000)
+    network = fitting.build_network(scenario, [d.info for d in task_data], recipe)
+    with pytest.raises(UserError, match="5000"):
+        fit(network, task_data, recipe, RunFolder(tmp_path), config)
+    assert not any(pathlib.Path(tmp_path).iterdir())
