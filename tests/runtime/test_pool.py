@@ -22,7 +22,7 @@ class Recorder:
 
     def __init__(self):
         self.events = []
-        self.stored = {}
+        self.held = {}
         self.limit = None
         self.peak = 0
         self.broken = set()
@@ -31,10 +31,10 @@ class Recorder:
         if network.file in self.broken:
             raise RefusedFileError(network.file)
         self.events.append(f"+{network.file}")
-        self.stored[network.file] = network.bytes
-        self.peak = max(self.peak, sum(self.stored.values()))
+        self.held[network.file] = network.bytes
+        self.peak = max(self.peak, sum(self.held.values()))
         if self.limit is not None:
-            assert sum(self.stored.values()) <= self.limit
+            assert sum(self.held.values()) <= self.limit
         return RecordedNetwork(network, self)
 
 
