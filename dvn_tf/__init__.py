@@ -11,6 +11,7 @@ Tasks", CVPR 2019.
 from dvn_tf.data import Task
 from dvn_tf.errors import UserError
 from dvn_tf.figures import draw_table
+from dvn_tf.methods import METHODS
 from dvn_tf.networks.accounting import costs
 from dvn_tf.networks.backbones import ResNet, WideResNet
 from dvn_tf.networks.distillation import distilling_network
@@ -21,6 +22,7 @@ from dvn_tf.units import UnitPartition, UnitTable
 
 __version__ = "0.2.0"
 __all__ = [
+    "METHODS",
     "DeepVirtualNetwork",
     "ResNet",
     "Task",

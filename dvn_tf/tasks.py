@@ -18,7 +18,6 @@ class TaskInfo:
             all; the network itself normalizes, so that it takes pixels as they are.
         std: their standard deviation, likewise.
         class_names: names of the classes in the order of the labels; may be empty.
-        head_layers: widths of fully connected layers before the logits; DA-CNN has such.
 
     Raises:
         UserError: if a number makes no sense.
@@ -30,11 +29,10 @@ class TaskInfo:
     mean: tuple[float, ...] = (127.5,)
     std: tuple[float, ...] = (127.5,)
     class_names: tuple[str, ...] = ()
-    head_layers: tuple[int, ...] = ()
 
     def __post_init__(self):
         # A reloaded model brings lists.
-        for field in ("image_shape", "mean", "std", "class_names", "head_layers"):
+        for field in ("image_shape", "mean", "std", "class_names"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
         if self.num_classes < 2:
             raise UserError(f"task {self.name} needs at least 2 classes, not {self.num_classes}")

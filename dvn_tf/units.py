@@ -93,28 +93,34 @@ class UnitPartition:
                 )
         return tuple(itertools.pairwise(edges))
 
-    def intervals(self, channels: int, units: Units | None) -> tuple[tuple[int, int], ...]:
+    def intervals(
+        self, channels: int | Sequence[int], units: Units | None
+    ) -> tuple[tuple[int, int], ...]:
         """The channel intervals that a set of units owns, neighbours joined, in channel order.
 
         Args:
-            channels: width of the whole layer.
-            units: the units; None stands for a layer that is not cut (all its channels).
+            channels: width of the whole layer, or the widths of layers that are concatenated.
+            units: the units; None stands for a layer that is not partitioned (all channels).
         """
+        widths = (channels,) if isinstance(channels, int) else channels
         if units is None:
-            return ((0, channels),)
-        bounds = self.bounds(channels)
+            return ((0, sum(widths)),)
         if not all(1 <= unit <= self.num_units for unit in units):
             raise UserError(f"there are units 1 to {self.num_units}, not all of {tuple(units)}")
         joined: list[tuple[int, int]] = []
-        for unit in sorted(units):
-            start, stop = bounds[unit - 1]
-            if joined and joined[-1][1] == start:
-                start = joined.pop()[0]
-            joined.append((start, stop))
+        offset = 0
+        for width in widths:
+            bounds = self.bounds(width)
+            for unit in sorted(units):
+                start, stop = (offset + edge for edge in bounds[unit - 1])
+                if joined and joined[-1][1] == start:
+                    start = joined.pop()[0]
+                joined.append((start, stop))
+            offset += width
         return tuple(joined)
 
-    def width(self, channels: int, units: Units | None) -> int:
-        """How many of a layer's `channels` channels a set of units owns (None: all)."""
+    def width(self, channels: int | Sequence[int], units: Units | None) -> int:
+        """How many channels a set of units owns; arguments as for `intervals`."""
         return sum(stop - start for start, stop in self.intervals(channels, units))
 
 

@@ -42,8 +42,8 @@ class Case:
         return network
 
     @property
-    def streams(self):
-        """(name of the output, index of the task, level, units) of every stream, in order."""
+    def virtual_networks(self):
+        """(output, index of the task, level, units) of every virtual network, in order."""
         return [
             (f"{self.tasks[row].name}/level{level}", row, level, units)
             for row, levels in enumerate(self.rows)
@@ -151,12 +151,12 @@ class Reference:
     The input is normalized images.
     """
 
-    def __init__(self, case, network, stream):
-        self.case, self.network, self.stream = case, network, stream
-        _, row, level, self.units = case.streams[stream]
+    def __init__(self, case, network, index):
+        self.case, self.network, self.index = case, network, index
+        _, row, level, self.units = case.virtual_networks[index]
         info, stride = case.tasks[row], case.strides[row]
         self.convs = {}  # name: (layer, kernel rows, kernel columns)
-        self.norms = {}  # name: (layer, start and stop in the vectors of all streams)
+        self.norms = {}  # name: (layer, start and stop in the vectors of all networks)
         self.stocks = {}  # name: layer, whose weights are the physical network's own
         image = keras.Input(info.image_shape, dtype="float64")
         x = self.stock(
@@ -193,10 +193,10 @@ class Reference:
     def norm(self, x, name, width, partitioned=True):
         widths = [
             len(self.case.owned(width, units)) if partitioned else width
-            for *_, units in self.case.streams
+            for *_, units in self.case.virtual_networks
         ]
-        start = sum(widths[: self.stream])
-        stop = start + widths[self.stream]
+        start = sum(widths[: self.index])
+        stop = start + widths[self.index]
         source = self.network.get_layer(name)
         layer = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
         y = layer(x)
@@ -302,7 +302,7 @@ def references(case, network):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float64")
     try:
-        return [Reference(case, network, stream) for stream in range(len(case.streams))]
+        return [Reference(case, network, index) for index in range(len(case.virtual_networks))]
     finally:
         keras.config.set_dtype_policy(policy)
 

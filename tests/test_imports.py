@@ -9,26 +9,8 @@ import dvn_tf
 
 ROOT = pathlib.Path(dvn_tf.__file__).parents[1]
 CORE = ("units", "tasks", "figures", "networks", "methods")
-DEVICE = (
-    "budget",
-    "images",
-    "manifest",
-    "network",
-    "plan",
-    "planner",
-    "pool",
-    "predictor",
-    "trace",
-)
-    "budget",
-    "images",
-    "manifest",
-    "network",
-    "plan",
-    "planner",
-    "pool",
-    "predictor",
-    "trace",
+DEVICE = tuple(
+    file.stem for file in (ROOT / "dvn_runtime").glob("[!_]*.py") if file.stem != "errors"
 )
 
 

@@ -5,6 +5,7 @@ kernels are trimmed to the units in use: virtual networks that have units in com
 kernel for the union of their units, the others have kernels of their own.
 """
 
+import dataclasses
 import pathlib
 from collections.abc import Iterable, Sequence
 
@@ -16,9 +17,10 @@ from dvn_tf.export.description import describe
 from dvn_tf.export.tensorflow_formats import write_extra
 from dvn_tf.files import atomic_folder
 from dvn_tf.networks.convolution import locate, take_block
-from dvn_tf.networks.layer_sets import Features, PlainLayers
+from dvn_tf.networks.layer_sets import Features
 from dvn_tf.networks.network import DeepVirtualNetwork
-from dvn_tf.tasks import head_name
+from dvn_tf.networks.plain_layers import PlainLayers
+from dvn_tf.tasks import TaskInfo, head_name
 from dvn_tf.units import Units
 
 
@@ -44,6 +46,7 @@ class Bundle:
         self.units = tuple(sorted({unit for name in self.names for unit in virtual[name][2]}))
         self._groups = _connected(virtual[name][2] for name in self.names)
         self._variables: dict[str, keras.Variable] = {}
+        self._heads: list[keras.Model] = []
         self.functions = {}
         for name in self.names:
             task, level, _ = virtual[name]
@@ -63,7 +66,8 @@ class Bundle:
 
     def count_parameters(self) -> int:
         """The number of weights stored."""
-        return sum(int(np.prod(variable.shape)) for variable in self._variables.values())
+        own = sum(int(np.prod(variable.shape)) for variable in self._variables.values())
+        return own + sum(head.count_params() for head in self._heads)
 
     def write(self, path: pathlib.Path) -> None:
         """Writes the SavedModel's folder; further signatures "<task>_class_names" name classes."""
@@ -101,46 +105,48 @@ class Bundle:
         network, width = self.network, self.network.backbone.input_width
         task, level, units = network.virtual_networks[name]
         stem = network.get_layer(f"{task.name}_input_conv")
-        head = head_name(task.name, level)
-        layers = _SharedLayers(self, list(network.virtual_networks).index(name), units)
+        head = self._head(task, level)
+        layers = BundledLayers(self, list(network.virtual_networks).index(name), units)
 
         def function(images):
             x = network.get_layer(f"{task.name}_normalize")(keras.ops.cast(images, "float32"))
             kernel = self.variable(stem.name, lambda: stem.kernel)
             x = keras.ops.conv(x, kernel, strides=network.input_stride(task), padding="same")
-            [feature] = network.backbone(Features([x], width), layers).tensors
-            for number in range(1, len(task.head_layers) + 1):
-                added = keras.ops.relu(self._dense(feature, f"{head}_added{number}"))
-                norm = network.get_layer(f"{head}_scale{number}")
-                scale = self.variable(f"{norm.name}/scale", lambda norm=norm: norm.scale)
-                feature = keras.ops.rms_normalization(added, scale, epsilon=norm.epsilon)
-            outputs = self._dense(feature, head)
+            [feature] = network.backbone(Features([x], (width,)), layers).tensors
+            outputs = head(feature)
             if self._output == "probabilities":
                 outputs = keras.ops.softmax(outputs)
             return {self._output: outputs}
 
         return function
 
-    def _dense(self, x, name: str):
-        """What a fully connected layer of the network makes of x, before its activation."""
-        layer = self.network.get_layer(name)
-        kernel = self.variable(f"{name}/kernel", lambda: layer.kernel)
-        return x @ kernel + self.variable(f"{name}/bias", lambda: layer.bias)
+    def _head(self, task: TaskInfo, level: int) -> keras.Model:
+        """A copy of the head of a (task, level), from features to logits."""
+        name, head = head_name(task.name, level), self.network.heads[task.name]
+        first = self.network.get_layer(head.layer_names(name)[0])
+        feature = keras.Input((first.kernel.shape[0],))
+        logits = head.build(feature, task.num_classes, name=name, policy="float32")
+        model = keras.Model(feature, logits)
+        for layer in model.layers:
+            if layer.weights:
+                layer.set_weights(self.network.get_layer(layer.name).get_weights())
+        self._heads.append(model)
+        return model
 
 
-class _SharedLayers(PlainLayers):
+class BundledLayers(PlainLayers):
     """Layers of one virtual network that slice the kernels of a bundle.
 
     Args:
         bundle: holds the weights.
-        stream: position of the virtual network among the network's outputs.
+        index: position of the virtual network among the network's outputs, from 0.
         units: its units.
     """
 
-    def __init__(self, bundle: Bundle, stream: int, units: Units):
+    def __init__(self, bundle: Bundle, index: int, units: Units):
         super().__init__(bundle.network.partition, units, 0.0, "float32")
         self.bundle = bundle
-        self.stream = stream
+        self.index = index
         self.group = bundle.group(units)
 
     def conv(self, x: Features, width: int, kernel_size: int, stride: int, *, name) -> Features:
@@ -150,31 +156,31 @@ class _SharedLayers(PlainLayers):
         kernel = self.bundle.variable(
             f"{name}/{self.group}", lambda: layer.sub_kernel(before, self.group)
         )
-        rows = self._intervals(x.width) if x.partitioned else ((0, x.width),)
-        kernel = take_block(keras.ops.convert_to_tensor(kernel), rows, self._intervals(width))
+        rows = self._intervals(x.widths) if x.partitioned else ((0, x.width),)
+        kernel = take_block(keras.ops.convert_to_tensor(kernel), rows, self._intervals((width,)))
         y = keras.ops.conv(x.tensors[0], kernel, strides=stride, padding="same")
-        return Features([y], width, partitioned=True)
+        return Features([y], (width,), partitioned=True)
 
     def norm(self, x: Features, *, name) -> Features:
         """Normalization as a scale and a shift, which is all that inference needs."""
         layer = self.bundle.network.get_layer(name)
         vectors = self.bundle.variable(
-            f"{name}/{self.stream}", lambda: _scale_and_shift(layer, self.stream)
+            f"{name}/{self.index}", lambda: _scale_and_shift(layer, self.index)
         )
-        return Features([x.tensors[0] * vectors[0] + vectors[1]], x.width, x.partitioned)
+        return dataclasses.replace(x, tensors=[x.tensors[0] * vectors[0] + vectors[1]])
 
-    def _intervals(self, channels: int):
+    def _intervals(self, widths: tuple[int, ...]):
         """Where the units of this network lie in a kernel that holds its group's."""
         [units] = self.units
         return locate(
-            self.partition.intervals(channels, units),
-            self.partition.intervals(channels, self.group),
+            self.partition.intervals(widths, units),
+            self.partition.intervals(widths, self.group),
         )
 
 
-def _scale_and_shift(layer, stream: int) -> np.ndarray:
-    """What a stream's batch normalization multiplies and adds: (2, channels)."""
-    vectors = (keras.ops.convert_to_numpy(vector) for vector in layer.weights_of(stream))
+def _scale_and_shift(layer, index: int) -> np.ndarray:
+    """What the batch normalization of a virtual network multiplies and adds: (2, channels)."""
+    vectors = (keras.ops.convert_to_numpy(vector) for vector in layer.weights_of(index))
     gamma, beta, mean, variance = (vector.astype(np.float64) for vector in vectors)
     scale = gamma / np.sqrt(variance + layer.epsilon)
     return np.stack([scale, beta - mean * scale])

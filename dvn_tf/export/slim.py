@@ -12,8 +12,9 @@ import keras
 import numpy as np
 
 from dvn_tf.export.description import describe
-from dvn_tf.networks.layer_sets import Features, PlainLayers, input_features
+from dvn_tf.networks.layer_sets import Features, LayerSet
 from dvn_tf.networks.network import DeepVirtualNetwork
+from dvn_tf.networks.plain_layers import PlainLayers, input_layer
 from dvn_tf.tasks import TaskInfo, output_name
 from dvn_tf.units import UnitPartition, Units
 
@@ -96,8 +97,8 @@ def find_folds(backbone, input_conv: str) -> dict[str, str]:
         backbone: the backbone.
         input_conv: name of the convolution of the input layer.
     """
-    layers = _FoldFinder()
-    backbone(_Value(backbone.input_width, input_conv), layers)
+    layers = FoldFinder()
+    backbone(Origin((backbone.input_width,), False, input_conv), layers)
     # A convolution that something else reads too must keep its own output.
     return {conv: norm for conv, norm in layers.norms.items() if layers.readers[conv] == 1}
 
@@ -130,9 +131,9 @@ def _folded_model(network, task, units, folds, head: str, raw: bool) -> keras.Mo
     layers = FoldedLayers(network.partition, units, folds)
     image = keras.Input(task.image_shape, dtype="uint8" if raw else "float32", name="images")
     stride, use_bias = network.input_stride(task), layers.has_bias(f"{task.name}_input_conv")
-    stem = input_features(image, task, width, stride, 0.0, "float32", use_bias)
-    [feature] = backbone(Features([stem], width), layers).tensors
-    outputs = layers.head(feature, task, name=head)
+    stem = input_layer(image, task, width, stride, 0.0, "float32", use_bias)
+    [feature] = backbone(Features([stem], (width,)), layers).tensors
+    outputs = network.heads[task.name].build(feature, task.num_classes, name=head, policy="float32")
     if raw:
         outputs = keras.layers.Softmax(dtype="float32", name="probabilities")(outputs)
     return keras.Model(image, outputs, name=head.removesuffix("_head"))
@@ -147,45 +148,72 @@ def _fold(conv, norm) -> list[np.ndarray]:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Value:
-    """Stands for a feature map: its width, and the convolution whose plain output it is."""
+class Origin:
+    """Stands for features: their widths, and the convolution whose plain output they are."""
 
-    width: int
+    widths: tuple[int, ...]
+    partitioned: bool = True
     conv: str | None = None
 
+    @property
+    def width(self) -> int:
+        """Channels of the whole network."""
+        return sum(self.widths)
 
-class _FoldFinder:
-    """Layers that compute nothing, and record who reads the output of each convolution."""
+
+class FoldFinder(LayerSet[Origin]):
+    """Layers that compute nothing, and record what reads the output of each convolution.
+
+    Attributes:
+        norms: {convolution: a normalization that reads it}.
+        readers: how many operations read each convolution.
+    """
 
     def __init__(self):
-        self.norms = {}  # {convolution: a normalization that reads it}
+        self.norms = {}
         self.readers = collections.Counter()
 
-    def conv(self, x, width, kernel_size, stride, *, name):
+    def conv(self, x: Origin, width: int, kernel_size: int, stride: int, *, name) -> Origin:
+        """The origin of what follows."""
         self._read(x)
-        return _Value(width, name)
+        return Origin((width,), conv=name)
 
-    def norm(self, x, *, name):
-        self._read(x)
+    def norm(self, x: Origin, *, name) -> Origin:
+        """Can be folded if it reads a convolution."""
         if x.conv:
             self.norms[x.conv] = name
-        return _Value(x.width)
+        return self._read(x)
 
-    def relu(self, x):
+    def relu(self, x: Origin) -> Origin:
+        """Reads x."""
+        return self._read(x)
+
+    def add(self, x: Origin, y: Origin) -> Origin:
+        """Reads x and y."""
         self._read(x)
-        return _Value(x.width)
+        return self._read(y)
 
-    def add(self, x, y):
-        self._read(x, y)
-        return _Value(y.width)
-
-    def shortcut(self, x, width, stride):
+    def concatenate(self, x: Origin, y: Origin) -> Origin:
+        """Reads x and y."""
         self._read(x)
-        return _Value(width)
+        self._read(y)
+        return Origin(x.widths + y.widths)
 
-    def pool(self, x):
+    def shortcut(self, x: Origin, width: int, stride: int) -> Origin:
+        """Reads x."""
         self._read(x)
-        return _Value(x.width)
+        return Origin((width,))
 
-    def _read(self, *values):
-        self.readers.update(value.conv for value in values if value.conv)
+    def max_pool(self, x: Origin, size: int) -> Origin:
+        """Reads x."""
+        return self._read(x)
+
+    def pool(self, x: Origin) -> Origin:
+        """Reads x."""
+        return self._read(x)
+
+    def _read(self, x: Origin) -> Origin:
+        """Counts a reader of x; gives what the reader computes, which is no convolution's."""
+        if x.conv:
+            self.readers[x.conv] += 1
+        return dataclasses.replace(x, conv=None)

@@ -7,6 +7,7 @@ from typing import ClassVar
 from dvn_tf.errors import UserError
 from dvn_tf.methods.scenario import Scenario
 from dvn_tf.networks.backbones import Backbone
+from dvn_tf.networks.heads import Head
 from dvn_tf.units import UnitPartition, Units, UnitTable
 
 
@@ -27,7 +28,7 @@ class Stage:
         teacher: the earlier stage whose network says what old tasks' outputs should be.
         frozen_units: units whose weights stay as they are.
         heads_only: whether nothing but the heads is trained: all other layers are frozen whole.
-        head_layers: widths of the layers added before the learned tasks' logits.
+        head: of the learned tasks.
         first_level: the level that the network's first level is in the results.
         temperature: of the distillation.
         distillation_weight: of each distillation loss against each cross-entropy.
@@ -44,7 +45,7 @@ class Stage:
     teacher: str | None = None
     frozen_units: Units = ()
     heads_only: bool = False
-    head_layers: tuple[int, ...] = ()
+    head: Head = dataclasses.field(default_factory=Head)
     first_level: int = 1
     temperature: float = 2.0
     distillation_weight: float = 1.0

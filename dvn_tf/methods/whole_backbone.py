@@ -2,6 +2,7 @@
 
 from dvn_tf.methods.method import Stage
 from dvn_tf.methods.scenario import Scenario
+from dvn_tf.networks.heads import Head
 from dvn_tf.units import UnitPartition, UnitTable
 
 
@@ -30,9 +31,16 @@ def whole_backbone_stage(
 
 
 def frozen_stages(
-    scenario: Scenario, tasks: tuple[str, ...], epochs: int, head_layers: tuple[int, ...] = ()
+    scenario: Scenario, tasks: tuple[str, ...], epochs: int, head: Head | None = None
 ) -> tuple[Stage, ...]:
-    """The first task by the whole backbone, then for each task a head on the frozen network."""
+    """The first task by the whole backbone, then for each other a head on the frozen network.
+
+    Args:
+        scenario: gives the backbone.
+        tasks: names of the tasks, in their order.
+        epochs: number of epochs of each task.
+        head: of the tasks after the first; None is one fully connected layer.
+    """
     first, *others = tasks
     return (
         whole_backbone_stage(scenario, first, (first,), epochs),
@@ -44,7 +52,7 @@ def frozen_stages(
                 epochs,
                 starts_from=(first,),
                 heads_only=True,
-                head_layers=head_layers,
+                head=head or Head(),
             )
             for task in others
         ),

@@ -1,15 +1,17 @@
 """What a virtual network costs: parameters, weight bytes and multiply-adds, without building it.
 
-The backbone is run on `CountingLayers`, which tally instead of computing. Two counts of
-parameters are always given: the paper's (the convolutions after the input layer, section 4.2)
-and everything that inference needs.
+The backbone is run on `CountingLayers`, which count instead of computing. There are always two
+counts of parameters: the paper's (the convolutions after the input layer, section 4.2) and
+everything that inference needs.
 """
 
 import dataclasses
-import itertools
 import math
+from collections.abc import Mapping
 
 from dvn_tf.networks.backbones import Backbone
+from dvn_tf.networks.heads import Head
+from dvn_tf.networks.layer_sets import LayerSet, check_shortcut
 from dvn_tf.tasks import TaskInfo, input_strides, output_name
 from dvn_tf.units import UnitPartition, Units, UnitTable
 
@@ -40,22 +42,37 @@ class Cost:
         return self.parameters * BYTES_PER_PARAMETER
 
 
-@dataclasses.dataclass
-class _Maps:
-    """The shape of one network's feature maps, in place of the maps themselves."""
+@dataclasses.dataclass(frozen=True)
+class Maps:
+    """The shape of one virtual network's feature maps, in place of the maps themselves.
+
+    Args:
+        height: in pixels.
+        width_px: their width in pixels.
+        channels: of the virtual network.
+        widths: channels of the whole network, as `Features.widths`.
+        partitioned: as `Features.partitioned`.
+    """
 
     height: int
     width_px: int
     channels: int
-    width: int  # channels of the whole network, all units together
+    widths: tuple[int, ...]
+    partitioned: bool = True
+
+    @property
+    def width(self) -> int:
+        """Channels of the whole network."""
+        return sum(self.widths)
 
     @property
     def positions(self) -> int:
+        """Pixels of a map."""
         return self.height * self.width_px
 
 
-class CountingLayers:
-    """The layers a backbone is handed to count what it would build at the widths of some units.
+class CountingLayers(LayerSet[Maps]):
+    """Layers that count what a backbone would build at the widths of some units.
 
     Args:
         partition: the channel fractions of the units.
@@ -69,38 +86,51 @@ class CountingLayers:
         self.norms = 0
         self.multiply_adds = 0
 
-    def conv(self, x: _Maps, width: int, kernel_size: int, stride: int, *, name) -> _Maps:
-        """Counts a convolution with "same" padding and no bias."""
-        y = self.shortcut(x, width, stride)
+    def conv(self, x: Maps, width: int, kernel_size: int, stride: int, *, name) -> Maps:
+        """Counts the weights of the kernel, and a multiply-add for each at each position."""
+        y = self._maps(x, stride, (width,))
         weights = kernel_size**2 * x.channels * y.channels
         self.kernels += weights
         self.multiply_adds += weights * y.positions
         return y
 
-    def norm(self, x: _Maps, *, name) -> _Maps:
+    def norm(self, x: Maps, *, name) -> Maps:
         """Counts scale, offset, moving mean and moving variance."""
         self.norms += 4 * x.channels
         return x
 
-    def relu(self, x: _Maps) -> _Maps:
+    def relu(self, x: Maps) -> Maps:
         """Costs nothing that is counted."""
         return x
 
-    def add(self, x: _Maps, y: _Maps) -> _Maps:
+    def add(self, x: Maps, y: Maps) -> Maps:
         """Costs nothing that is counted."""
         return y
 
-    def pool(self, x: _Maps) -> _Maps:
+    def concatenate(self, x: Maps, y: Maps) -> Maps:
+        """Costs nothing that is counted."""
+        return self._maps(x, 1, x.widths + y.widths)
+
+    def shortcut(self, x: Maps, width: int, stride: int) -> Maps:
+        """Costs nothing that is counted."""
+        check_shortcut(x.widths)
+        return self._maps(x, stride, (width,))
+
+    def max_pool(self, x: Maps, size: int) -> Maps:
+        """Costs nothing that is counted."""
+        maps = self._maps(x, size, x.widths)
+        return dataclasses.replace(maps, channels=x.channels, partitioned=x.partitioned)
+
+    def pool(self, x: Maps) -> Maps:
         """Costs nothing that is counted."""
         return x
 
-    def shortcut(self, x: _Maps, width: int, stride: int) -> _Maps:
-        """No parameters; the shape after it is the units' share of `width`."""
-        return _Maps(
+    def _maps(self, x: Maps, stride: int, widths: tuple[int, ...]) -> Maps:
+        return Maps(
             math.ceil(x.height / stride),
             math.ceil(x.width_px / stride),
-            self.partition.width(width, self.units),
-            width,
+            self.partition.width(widths, self.units),
+            widths,
         )
 
 
@@ -110,6 +140,7 @@ def cost(
     partition: UnitPartition,
     units: Units,
     stride: int | None = None,
+    head: Head | None = None,
 ) -> Cost:
     """The cost of the network at the widths of some units, for one task.
 
@@ -119,34 +150,32 @@ def cost(
         partition: the channel fractions of the units.
         units: the units in use.
         stride: of the input layer in pixels; None is that of the task alone.
+        head: the head; None is one fully connected layer.
     """
     layers = CountingLayers(partition, units)
     stride = stride or input_strides([task])[0]
     height, width, channels = task.image_shape
-    stem = _Maps(
+    stem = Maps(
         math.ceil(height / stride),
         math.ceil(width / stride),
         backbone.input_width,
-        backbone.input_width,
+        (backbone.input_width,),
+        partitioned=False,
     )
     features = backbone(stem, layers)
     input_layer = 3 * 3 * channels * backbone.input_width
-    # Weights and offset of each fully connected layer; those added before the last (DA-CNN) are
-    # followed by a learned scale.
-    widths = [features.channels, *task.head_layers, task.num_classes]
-    dense = sum(low * high for low, high in itertools.pairwise(widths))
-    head = dense + sum(widths[1:]) + sum(task.head_layers)
+    head_parameters, head_multiply_adds = (head or Head()).cost(features.channels, task.num_classes)
     everything = tuple(range(1, partition.num_units + 1))
-    whole = 1.0
+    density = 1.0
     if units != everything:
-        whole = (
-            layers.kernels / cost(task, backbone, partition, everything, stride).parameters_paper
-        )
+        whole = CountingLayers(partition, everything)
+        backbone(stem, whole)
+        density = layers.kernels / whole.kernels
     return Cost(
         parameters_paper=layers.kernels,
-        parameters=input_layer + layers.kernels + layers.norms + head,
-        multiply_adds=input_layer * stem.positions + layers.multiply_adds + dense,
-        density=whole,
+        parameters=input_layer + layers.kernels + layers.norms + head_parameters,
+        multiply_adds=input_layer * stem.positions + layers.multiply_adds + head_multiply_adds,
+        density=density,
     )
 
 
@@ -156,6 +185,7 @@ def costs(
     backbone: Backbone,
     partition: UnitPartition | None = None,
     map_size: int | None = None,
+    heads: Mapping[str, Head] | None = None,
 ) -> dict[str, Cost]:
     """The cost of every virtual network: {"task/level1": cost, ...}.
 
@@ -165,12 +195,18 @@ def costs(
         backbone: the backbone.
         partition: the channel fractions; None is an even cut.
         map_size: as for `DeepVirtualNetwork`.
+        heads: as for `DeepVirtualNetwork`.
     """
     partition = partition or UnitPartition.even(table.num_units)
     strides = input_strides(tasks, map_size)
     return {
         output_name(task.name, level): cost(
-            task, backbone, partition, table.units(row, level), strides[row - 1]
+            task,
+            backbone,
+            partition,
+            table.units(row, level),
+            strides[row - 1],
+            (heads or {}).get(task.name),
         )
         for row, task in enumerate(tasks, start=1)
         for level in range(1, table.num_levels + 1)

@@ -1,11 +1,8 @@
 """The paper's two backbones, each written once, as a function of the layers it is handed.
 
-`backbone(features, layers)` never asks what a feature is: handed `VirtualLayers` it
-builds the k x n_h streams of a deep virtual network, handed `PlainLayers` a plain network of
-stock Keras layers, handed `CountingLayers` it counts parameters and multiply-adds.
-
-A set of layers offers `conv`, `norm`, `relu`, `add`, `shortcut` and `pool`; see
-`dvn_tf.networks.network` and `dvn_tf.networks.accounting`.
+`backbone(x, layers)` never asks what x is. Handed `VirtualLayers`, it builds the k x n_h virtual
+networks of a deep virtual network; handed `PlainLayers`, one network of stock Keras layers; handed
+`CountingLayers`, it counts parameters and multiply-adds. See `dvn_tf.networks.layer_sets`.
 """
 
 import dataclasses
@@ -13,14 +10,38 @@ import dataclasses
 import keras
 
 from dvn_tf.errors import UserError
+from dvn_tf.networks.layer_sets import LayerSet
 
 
 class Backbone:
-    """A frozen dataclass of hyper-parameters, callable as `backbone(features, layers)`.
+    """What a backbone is: a frozen dataclass of hyper-parameters that can be called.
 
-    A backbone of one's own offers what the two below do: `input_width`, `widths`, `name` and
-    `__call__`; registered with Keras, networks built on it can be saved and loaded.
+    A backbone of your own derives from this class and defines the attributes below and
+    `__call__`. Register it with `keras.saving.register_keras_serializable`, so that networks
+    built on it can be saved and loaded.
+
+    Attributes:
+        name: the field's name, such as "WRN-32-4".
+        input_width: channels of the input layer, which is not partitioned.
+        widths: the different numbers of channels that its layers have, the last layer's last;
+            every unit must get a channel of each.
     """
+
+    name: str
+    input_width: int
+    widths: tuple[int, ...]
+
+    def __call__(self, x, layers: LayerSet):
+        """Builds the backbone.
+
+        Args:
+            x: the output of the input layer (b, h, w, `input_width`), in the layer set's form.
+            layers: the operations to build it of.
+
+        Returns:
+            The pooled features (b, c), in the layer set's form.
+        """
+        raise NotImplementedError
 
     def get_config(self) -> dict:
         """The constructor's arguments, for Keras's serialization."""
@@ -63,7 +84,7 @@ class WideResNet(Backbone):
 
     @property
     def input_width(self) -> int:
-        """Channels of the input layer, which is not cut into units."""
+        """Channels of the input layer, which is not partitioned."""
         return 16
 
     @property
@@ -131,7 +152,7 @@ class ResNet(Backbone):
 
     @property
     def input_width(self) -> int:
-        """Channels of the input layer, which is not cut into units."""
+        """Channels of the input layer, which is not partitioned."""
         return self.base_width
 
     @property

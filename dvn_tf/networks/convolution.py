@@ -1,9 +1,8 @@
 """The convolution that reads units: each virtual network uses a block of one shared kernel.
 
-A *stream* is the activation of one virtual network, one (task, level). The layer serves all
-streams in one call, so that virtual networks with the same units share one slice of the
-kernel and of its gradient. Which units a stream uses is an argument, never a state. Written
-against `keras.ops` alone.
+The layer serves all virtual networks in one call, so that those with the same units share one
+slice of the kernel and of its gradient. Which units a virtual network uses is an argument, never
+a state. Written against `keras.ops` alone.
 """
 
 import itertools
@@ -32,20 +31,21 @@ class UnitConv2D(keras.layers.Layer):
         kernel_size: side of the square kernel in pixels.
         strides: stride in pixels, both directions.
         fractions: channel fraction of each unit, see `UnitPartition`.
-        in_channels: width of the input, all units together; None takes the first stream's.
+        in_channels: width of the input, all units together, or the widths of the layers whose
+            concatenation it is; None takes that of the first input.
         weight_decay: the decay d of SGD as Torch counts it, added to the loss as d/2 * sum(w^2),
             once per weight however many virtual networks use it.
-        stored_units: the units that the kernel holds, where the network has not all of them yet
-            (section 3.3: a sequence grows by one unit a task); None is all.
-        frozen_units: units whose block takes no gradient and no decay: it is left bit for bit as
-            it is, while connections from and to other units are trained (PackNet+).
-        partitioned_input: whether the input is cut into units; an input layer's output is not.
+        stored_units: the units that the kernel stores, where the network does not have all of
+            them yet (section 3.3: a sequence grows by one unit a task); None is all.
+        frozen_units: units whose block takes no gradient and no decay: it stays the same, bit
+            for bit, while connections from and to other units are trained (PackNet+).
+        partitioned_input: whether the input is divided into units; that of an input layer is not.
 
     Call arguments:
-        inputs: list of tensors (batch, height, width, channels of the stream's input units).
-        in_units: for each stream the units of its input; None for an input that is not cut,
-            which is the output of an input layer.
-        out_units: for each stream the units to compute.
+        inputs: for each virtual network (batch, height, width, channels of its input units).
+        in_units: for each virtual network the units of its input; None where the input is not
+            partitioned, which is the output of an input layer.
+        out_units: for each virtual network the units to compute.
 
     Returns:
         A list of tensors (batch, height / strides, width / strides, channels of out_units).
@@ -66,7 +66,7 @@ class UnitConv2D(keras.layers.Layer):
         kernel_size: int,
         strides: int = 1,
         fractions: Sequence[float] = (1.0,),
-        in_channels: int | None = None,
+        in_channels: int | Sequence[int] | None = None,
         weight_decay: float = 0.0,
         stored_units: Units | None = None,
         frozen_units: Units = (),
@@ -78,7 +78,8 @@ class UnitConv2D(keras.layers.Layer):
         self.kernel_size = kernel_size
         self.strides = strides
         self.fractions = tuple(fractions)
-        self.in_channels = in_channels
+        single = in_channels is None or isinstance(in_channels, int)
+        self.in_channels = in_channels if single else tuple(in_channels)
         self.weight_decay = weight_decay
         self.stored_units = _as_units(stored_units)
         self.frozen_units = tuple(frozen_units)
@@ -87,13 +88,13 @@ class UnitConv2D(keras.layers.Layer):
         self.partition.bounds(filters)
 
     def build(self, input_shape):
-        # A stream's input may hold only some units, so the full input width must be given;
-        # where it is not, the first stream is taken to carry all of it.
+        # An input may hold only some units, so that the full input width must be given; where it
+        # is not, the first input is taken to have all of it.
         if self.in_channels is None:
             self.in_channels = input_shape[0][-1]
-        held_in = self.stored_units if self.partitioned_input else None
+        stored_in = self.stored_units if self.partitioned_input else None
         self.stored = (
-            self.partition.intervals(self.in_channels, held_in),
+            self.partition.intervals(self.in_channels, stored_in),
             self.partition.intervals(self.filters, self.stored_units),
         )
         rows, columns = (sum(b - a for a, b in intervals) for intervals in self.stored)
@@ -117,14 +118,14 @@ class UnitConv2D(keras.layers.Layer):
         return take_block(self.kernel, *self.blocks(in_units, out_units))
 
     def call(self, inputs, in_units, out_units):
-        streams = [
+        wanted = [
             self.blocks(_as_units(before), _as_units(after))
             for before, after in zip(in_units, out_units, strict=True)
         ]
-        kernels = self._nested_kernels(set(streams))
+        kernels = self._nested_kernels(set(wanted))
         return [
             ops.conv(x, kernels[blocks], strides=self.strides, padding="same")
-            for x, blocks in zip(inputs, streams, strict=True)
+            for x, blocks in zip(inputs, wanted, strict=True)
         ]
 
     def compute_output_spec(self, inputs, in_units, out_units):
@@ -142,11 +143,11 @@ class UnitConv2D(keras.layers.Layer):
         ]
 
     def _nested_kernels(self, wanted):
-        """One sub-kernel for each distinct pair of intervals, cut out of the next larger one.
+        """One sub-kernel for each distinct pair of intervals, sliced from the next larger one.
 
-        Levels are nested, so that a gradient climbs from slice to slice, each addition no
-        larger than the level it reaches. Cut from the whole kernel, every virtual network
-        would pad its gradient to the full size: k x n_h times the memory traffic.
+        Levels are nested, so that a gradient climbs from slice to slice, and each addition is no
+        larger than the level it reaches. If all were sliced from the whole kernel, every virtual
+        network would pad its gradient to the full size: k x n_h times the memory traffic.
         """
         whole = (((0, self.kernel.shape[2]),), ((0, self.kernel.shape[3]),))
         kernels = {whole: self._trained_kernel()}
@@ -206,7 +207,7 @@ class UnitConv2D(keras.layers.Layer):
 
 
 def take_channels(x, intervals: Intervals, axis: int):
-    """Cuts channel intervals out of a tensor along an axis; one interval is one plain slice."""
+    """Takes channel intervals of a tensor along an axis; one interval is one plain slice."""
     if intervals == ((0, x.shape[axis]),):
         return x
     before = (slice(None),) * axis
@@ -236,7 +237,7 @@ def _area(blocks) -> tuple:
 
 
 def locate(small: Intervals, large: Intervals) -> Intervals:
-    """Where the intervals `small` lie among the channels that `large` has cut out."""
+    """Where the intervals `small` lie in a tensor that has just the channels of `large`."""
     located = []
     for start, stop in small:
         offset = 0

@@ -5,7 +5,7 @@ stock Keras layers that holds one virtual network and nothing else.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 
@@ -13,8 +13,12 @@ from dvn_tf.errors import UserError
 from dvn_tf.networks.accounting import Cost, costs
 from dvn_tf.networks.backbones import Backbone
 from dvn_tf.networks.convolution import UnitConv2D
-from dvn_tf.networks.layer_sets import Features, PlainLayers, VirtualLayers, input_features
+from dvn_tf.networks.heads import Head
+from dvn_tf.networks.layer_sets import Features
+from dvn_tf.networks.legacy import current_config, current_weights
 from dvn_tf.networks.normalization import SwitchableBatchNormalization
+from dvn_tf.networks.plain_layers import PlainLayers, input_layer
+from dvn_tf.networks.virtual_layers import VirtualLayers
 from dvn_tf.tasks import TaskInfo, head_name, input_strides, output_name
 from dvn_tf.units import UnitPartition, Units, UnitTable
 
@@ -38,8 +42,10 @@ class DeepVirtualNetwork(keras.Model):
         map_size: side in pixels of the maps where all tasks meet, see `input_strides`.
         dtype: a Keras dtype policy such as "mixed_float16"; None is Keras's own setting.
         frozen_units: units whose weights training leaves as they are, see `UnitConv2D`.
+        heads: {task: what turns its features into logits}; a task that is not named has one
+            fully connected layer.
 
-    Units that no virtual network uses take no memory: the kernels hold those of the table.
+    Units that no virtual network uses take no memory: the kernels store those of the table.
 
     Raises:
         UserError: if the parts do not fit each other, or a unit gets no channel in a layer.
@@ -65,36 +71,43 @@ class DeepVirtualNetwork(keras.Model):
         map_size: int | None = None,
         dtype=None,
         frozen_units: Units = (),
+        heads: Mapping[str, Head] | None = None,
         **kwargs,
     ):
         tasks = tuple(tasks)
+        heads = {task.name: (heads or {}).get(task.name, Head()) for task in tasks}
         frozen_units = tuple(frozen_units)
         partition = partition or UnitPartition.even(table.num_units)
         _check_fit(tasks, table, backbone, partition)
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
 
-        streams = [
+        virtual_networks = [
             (task, row, level)
             for row, task in enumerate(tasks, start=1)
             for level in range(1, table.num_levels + 1)
         ]
-        units = [table.units(row, level) for _, row, level in streams]
+        units = [table.units(row, level) for _, row, level in virtual_networks]
         layers = VirtualLayers(partition, units, weight_decay, policy, frozen_units)
         inputs, stems = {}, {}
         for task, stride in zip(tasks, input_strides(tasks, map_size), strict=True):
             image = keras.Input(task.image_shape, name=task.name)
             inputs[task.name] = image
-            stems[task.name] = input_features(
+            stems[task.name] = input_layer(
                 image, task, backbone.input_width, stride, weight_decay, policy
             )
-        features = Features([stems[task.name] for task, _, _ in streams], backbone.input_width)
+        stem = Features(
+            [stems[task.name] for task, _, _ in virtual_networks], (backbone.input_width,)
+        )
+        features = backbone(stem, layers)
         outputs = {
-            output_name(task.name, level): layers.head(
-                feature, task, name=head_name(task.name, level)
+            output_name(task.name, level): heads[task.name].build(
+                feature,
+                task.num_classes,
+                name=head_name(task.name, level),
+                weight_decay=weight_decay,
+                policy=policy,
             )
-            for (task, _, level), feature in zip(
-                streams, backbone(features, layers).tensors, strict=True
-            )
+            for (task, _, level), feature in zip(virtual_networks, features.tensors, strict=True)
         }
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
         self.tasks = tasks
@@ -105,6 +118,8 @@ class DeepVirtualNetwork(keras.Model):
         self.map_size = map_size
         self.policy = policy
         self.frozen_units = frozen_units
+        self.heads = heads
+        self.feature_widths = features.widths
         self.norms = layers.norms
 
     @property
@@ -133,7 +148,9 @@ class DeepVirtualNetwork(keras.Model):
 
     def costs(self) -> dict[str, Cost]:
         """The cost of every virtual network, see `dvn_tf.networks.accounting.costs`."""
-        return costs(self.tasks, self.table, self.backbone, self.partition, self.map_size)
+        return costs(
+            self.tasks, self.table, self.backbone, self.partition, self.map_size, self.heads
+        )
 
     def stored_parameters(self) -> tuple[int, int]:
         """How many the whole network has, all virtual networks together: N_T of Table 1.
@@ -167,13 +184,14 @@ class DeepVirtualNetwork(keras.Model):
             stride=self.input_stride(info),
             weight_decay=self.weight_decay,
             dtype=self.policy,
-            head=head_name(task, level),
+            head=self.heads[task],
+            head_name=head_name(task, level),
             name=f"{task}_level{level}",
         )
-        stream = list(self.virtual_networks).index(name)
+        index = list(self.virtual_networks).index(name)
         for layer in plain.layers:
             if layer.weights:
-                layer.set_weights(_stream_weights(self.get_layer(layer.name), stream, units))
+                layer.set_weights(_weights_of(self.get_layer(layer.name), index, units))
         return plain
 
     def get_config(self) -> dict:
@@ -187,18 +205,26 @@ class DeepVirtualNetwork(keras.Model):
             "map_size": self.map_size,
             "dtype": keras.saving.serialize_keras_object(self.policy),
             "frozen_units": self.frozen_units,
+            "heads": {
+                name: keras.saving.serialize_keras_object(head) for name, head in self.heads.items()
+            },
             "name": self.name,
         }
 
     @classmethod
     def from_config(cls, config: dict, custom_objects=None) -> "DeepVirtualNetwork":
-        config = dict(config)
+        config = current_config(config)
+        heads = config.pop("heads", {})
         return cls(
             tasks=[TaskInfo(**task) for task in config.pop("tasks")],
             table=UnitTable(config.pop("rows"), config.pop("num_units")),
             backbone=keras.saving.deserialize_keras_object(config.pop("backbone"), custom_objects),
             partition=UnitPartition(config.pop("fractions")),
             dtype=keras.saving.deserialize_keras_object(config.pop("dtype")),
+            heads={
+                name: keras.saving.deserialize_keras_object(head, custom_objects)
+                for name, head in heads.items()
+            },
             **config,
         )
 
@@ -211,7 +237,8 @@ def plain_network(
     stride: int | None = None,
     weight_decay: float = 0.0,
     dtype=None,
-    head: str = "head",
+    head: Head | None = None,
+    head_name: str = "head",
     name: str | None = None,
 ) -> keras.Model:
     """A network of stock Keras layers: a whole backbone, or one at the widths of some units.
@@ -224,7 +251,8 @@ def plain_network(
         stride: of the input layer in pixels; None brings the maps to at most 32 pixels.
         weight_decay: as for `DeepVirtualNetwork`.
         dtype: a Keras dtype policy.
-        head: name of the last layer.
+        head: what turns features into logits; None is one fully connected layer.
+        head_name: name of the last layer.
         name: of the model.
 
     Returns:
@@ -236,9 +264,12 @@ def plain_network(
     layers = PlainLayers(partition, units, weight_decay, policy)
     image = keras.Input(task.image_shape, name=task.name)
     stride = stride or input_strides([task])[0]
-    stem = input_features(image, task, backbone.input_width, stride, weight_decay, policy)
-    [feature] = backbone(Features([stem], backbone.input_width), layers).tensors
-    return keras.Model(image, layers.head(feature, task, name=head), name=name)
+    stem = input_layer(image, task, backbone.input_width, stride, weight_decay, policy)
+    [feature] = backbone(Features([stem], (backbone.input_width,)), layers).tensors
+    logits = (head or Head()).build(
+        feature, task.num_classes, name=head_name, weight_decay=weight_decay, policy=policy
+    )
+    return keras.Model(image, logits, name=name)
 
 
 def load_network(file) -> DeepVirtualNetwork:
@@ -251,7 +282,8 @@ def load_network(file) -> DeepVirtualNetwork:
         UserError: if the file is cut short, damaged or holds no deep virtual network.
     """
     try:
-        network = keras.models.load_model(file, compile=False)
+        with current_weights(file) as current:
+            network = keras.models.load_model(current, compile=False)
     except Exception as error:  # zipfile, h5py, json and Keras each raise their own
         raise UserError(
             f"{file} is not a whole Keras model ({type(error).__name__}): restore it, or delete "
@@ -262,13 +294,13 @@ def load_network(file) -> DeepVirtualNetwork:
     return network
 
 
-def _stream_weights(source, stream: int, units: Units) -> list:
-    """The weights of a layer of the network that its plain counterpart holds."""
+def _weights_of(source, index: int, units: Units) -> list:
+    """The weights of a layer that virtual network number `index` uses, from 0."""
     if isinstance(source, UnitConv2D):
-        # The first convolutions read a whole input layer, which is not cut.
+        # The first convolutions read all of an input layer, which is not partitioned.
         return [source.sub_kernel(units if source.partitioned_input else None, units)]
     if isinstance(source, SwitchableBatchNormalization):
-        return list(source.weights_of(stream))
+        return list(source.weights_of(index))
     return source.get_weights()
 
 

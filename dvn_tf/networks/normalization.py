@@ -14,15 +14,15 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("dvn_tf")
 class SwitchableBatchNormalization(keras.layers.Layer):
-    """Batch normalization with separate statistics, scale and offset for every stream.
+    """Batch normalization with separate statistics, scale and offset for every virtual network.
 
-    Activations of different levels have different statistics, so nothing is shared between
-    virtual networks here. The vectors of all streams lie side by side in one variable each:
-    four variables a layer instead of four for each (task, level) keep the graph of a
-    k x n_h network small (J2 of the paper would have 2,624 of them).
+    Activations of different levels have different statistics, so that virtual networks share
+    nothing here. The vectors of all virtual networks lie side by side in one variable each: four
+    variables a layer instead of four for each (task, level) keep the graph of a k x n_h network
+    small (J2 of the paper would have 2,624 of them).
 
     Args:
-        widths: channels of every stream.
+        widths: channels of each virtual network.
         momentum: of the moving statistics.
         epsilon: added to the variance.
 
@@ -31,8 +31,8 @@ class SwitchableBatchNormalization(keras.layers.Layer):
         training: normalize by the batch's statistics and update the moving ones.
 
     Reference:
-        Ioffe and Szegedy, "Batch normalization", 2015; one for each sub-network as in
-        Yu et al., "Slimmable neural networks", ICLR 2019.
+        Ioffe and Szegedy, "Batch normalization", 2015; Yu et al., "Slimmable neural networks",
+        ICLR 2019, section 3.3, which calls it switchable.
     """
 
     def __init__(
@@ -59,10 +59,10 @@ class SwitchableBatchNormalization(keras.layers.Layer):
         self.moving_mean = vector("moving_mean", "zeros", trainable=False)
         self.moving_variance = vector("moving_variance", "ones", trainable=False)
 
-    def weights_of(self, stream: int):
-        """(gamma, beta, moving mean, moving variance) of one stream, each (widths[stream],)."""
-        start = sum(self.widths[:stream])
-        stop = start + self.widths[stream]
+    def weights_of(self, index: int):
+        """(gamma, beta, moving mean, moving variance), each (widths[index],), of one network."""
+        start = sum(self.widths[:index])
+        stop = start + self.widths[index]
         return tuple(
             vector[start:stop]
             for vector in (self.gamma, self.beta, self.moving_mean, self.moving_variance)
@@ -79,8 +79,8 @@ class SwitchableBatchNormalization(keras.layers.Layer):
             self._move(self.moving_mean, mean)
             self._move(self.moving_variance, variance)
         else:
-            # Not by `rsqrt`: TensorFlow rounds it by the position in the vector, and a stream
-            # must not change with the streams beside it.
+            # Not by `rsqrt`: TensorFlow rounds it by the position in the vector, and a virtual
+            # network must not change with those beside it.
             scale = self.gamma / ops.sqrt(self.moving_variance + self.epsilon)
             shift = self.beta - self.moving_mean * scale
             outputs = _scale_and_shift(inputs, scale, shift)
@@ -106,11 +106,11 @@ _POSITIONS = (0, 1, 2)  # the axes batch, height and width, over which statistic
 
 
 def _normalize_batches(epsilon: float):
-    """A function that normalizes streams by their own batch statistics, and its gradient.
+    """A function that normalizes each input by its own batch statistics, and its gradient.
 
     The function takes gamma, beta and every x (b, h, w, c), and returns every x normalized, then
-    the batch means and variances. The vectors hold the channels of all streams side by side, so
-    that arithmetic on channels is done once a layer, not once a stream.
+    the batch means and variances. Vectors (sum of all c,) hold the channels of all virtual
+    networks side by side: arithmetic on channels is done once a layer, not once a network.
 
     The gradient is in closed form (Ioffe and Szegedy, section 3): two reductions and one pass
     over each x replace the dozen passes of automatic differentiation.
@@ -138,7 +138,7 @@ def _normalize_batches(epsilon: float):
             dgamma = ops.concatenate(products) * inverse_std
             # dx = scale * (dy - mean(dy) - x_hat * mean(dy * x_hat)), x_hat = (x - mean) / std
             share = scale / _positions_per_channel(inputs)
-            slopes = _by_stream(-share * inverse_std * dgamma, inputs)
+            slopes = _by_network(-share * inverse_std * dgamma, inputs)
             scaled = _scale_and_shift(upstream, scale, -share * dbeta)
             dx = [y + x * slope for y, x, slope in zip(scaled, centred, slopes, strict=True)]
             return dgamma, dbeta, *dx
@@ -149,7 +149,7 @@ def _normalize_batches(epsilon: float):
 
 
 def _positions_per_channel(inputs):
-    """For each channel of each stream, the number of positions b * h * w that it has."""
+    """For each channel of each virtual network, the number of positions b * h * w."""
     counts = [math.prod(ops.shape(x)[:3]) for x in inputs]
     widths = [x.shape[-1] for x in inputs]
     if all(isinstance(count, int) for count in counts):
@@ -160,12 +160,12 @@ def _positions_per_channel(inputs):
 
 
 def _scale_and_shift(inputs, scale, shift):
-    """x * scale + shift for every stream, the vectors holding all streams' channels."""
-    scales, shifts = _by_stream(scale, inputs), _by_stream(shift, inputs)
+    """x * scale + shift for every x; the vectors hold the channels of all of them."""
+    scales, shifts = _by_network(scale, inputs), _by_network(shift, inputs)
     return [x * a + b for x, a, b in zip(inputs, scales, shifts, strict=True)]
 
 
-def _by_stream(vector, inputs) -> list:
-    """Cuts a vector of all streams' channels into one for each stream."""
+def _by_network(vector, inputs) -> list:
+    """Splits a vector of all channels into one for each virtual network."""
     edges = list(itertools.accumulate(x.shape[-1] for x in inputs))[:-1]
     return ops.split(vector, edges) if edges else [vector]  # TensorFlow splits into 2 or more

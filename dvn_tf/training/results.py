@@ -8,7 +8,7 @@ from dvn_tf.methods.scenario import Scenario
 from dvn_tf.networks import objectives
 from dvn_tf.networks.accounting import cost
 from dvn_tf.networks.network import DeepVirtualNetwork
-from dvn_tf.networks.warm_start import transfer
+from dvn_tf.networks.warm_start import warm_start
 from dvn_tf.tasks import output_name
 from dvn_tf.training import fitting
 from dvn_tf.training.experiment import Experiment
@@ -46,10 +46,11 @@ def final_network(
         weight_decay=last.weight_decay,
         map_size=map_size,
         dtype=last.policy,
+        heads={name: owners[name].heads[name] for name in names},
         name=last.name,
     )
     for stage in stages:
-        transfer(networks[stage.name], network, adopt=False)
+        warm_start(networks[stage.name], network, new_tasks=False)
     return network
 
 

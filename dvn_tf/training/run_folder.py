@@ -21,6 +21,7 @@ import keras
 
 from dvn_tf.errors import UserError
 from dvn_tf.files import PARTIAL, atomic_file, clear_partial, write_json, write_text
+from dvn_tf.networks.legacy import current_weights
 from dvn_tf.networks.network import DeepVirtualNetwork, load_network
 
 _CHECKPOINT = re.compile(r"epoch-(\d+)\.weights\.h5")
@@ -106,7 +107,8 @@ class RunFolder:
             return 0
         epochs_done, file = list(checkpoints.items())[-1]
         try:
-            network.load_weights(file)
+            with current_weights(file) as current:
+                network.load_weights(current)
         except (OSError, KeyError, ValueError) as error:
             raise UserError(
                 f"the checkpoint {file} is cut short or damaged: delete it, and the run goes on "

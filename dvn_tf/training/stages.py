@@ -1,6 +1,5 @@
 """One stage of a method: its network, what it starts from, and its training."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 
 from dvn_tf.data import TaskData
@@ -8,7 +7,7 @@ from dvn_tf.methods import Stage
 from dvn_tf.networks import objectives
 from dvn_tf.networks.distillation import distilling_network
 from dvn_tf.networks.network import DeepVirtualNetwork
-from dvn_tf.networks.warm_start import transfer
+from dvn_tf.networks.warm_start import warm_start
 from dvn_tf.tasks import TaskInfo, head_name
 from dvn_tf.training import fitting
 from dvn_tf.training.recipe import Recipe
@@ -31,8 +30,11 @@ def stage_network(
         map_size: see `dvn_tf.tasks.input_strides`.
         networks: the trained networks of the stages before, by name.
     """
+    heads = {}
+    for name in stage.starts_from:
+        heads |= networks[name].heads
     network = DeepVirtualNetwork(
-        [_with_head(stage, info) for info in infos],
+        infos,
         stage.table,
         stage.backbone,
         stage.partition,
@@ -40,11 +42,12 @@ def stage_network(
         map_size=map_size,
         dtype=recipe.dtype,
         frozen_units=stage.frozen_units,
+        heads=heads | dict.fromkeys(stage.learned, stage.head),
         name=f"{stage.name}_network",
     )
     for number, name in enumerate(stage.starts_from):
-        # A new task takes over from the first; the others only add what is their own.
-        transfer(networks[name], network, adopt=number == 0)
+        # New tasks start from the first of these networks; the others give their own tasks alone.
+        warm_start(networks[name], network, new_tasks=number == 0)
     return network
 
 
@@ -98,15 +101,11 @@ def train_stage(
     }
 
 
-def _with_head(stage: Stage, info: TaskInfo) -> TaskInfo:
-    if info.name not in stage.learned or info.head_layers == stage.head_layers:
-        return info
-    return dataclasses.replace(info, head_layers=stage.head_layers)
-
-
 def _freeze_all_but_heads(network: DeepVirtualNetwork) -> None:
-    heads = tuple(
-        head_name(task.name, level) for task, level, _ in network.virtual_networks.values()
-    )
+    heads = {
+        name
+        for task, level, _ in network.virtual_networks.values()
+        for name in network.heads[task.name].layer_names(head_name(task.name, level))
+    }
     for layer in network.layers:
-        layer.trainable = layer.name.startswith(heads)
+        layer.trainable = layer.name in heads

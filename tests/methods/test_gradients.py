@@ -38,7 +38,7 @@ class Gradients:
     separate: dict  # {output: {path: gradient}}, of its term alone
     references: list
     expected_loss: float
-    expected: list  # for each stream {name of a layer: gradients}
+    expected: list  # for each virtual network {name of a layer: gradients}
 
 
 CASES = {
@@ -90,7 +90,7 @@ def gradients(request):
     stock = references(case, network)
     found = [
         scattered(reference, images, goal if name in old else labels)
-        for reference, (name, *_) in zip(stock, case.streams, strict=True)
+        for reference, (name, *_) in zip(stock, case.virtual_networks, strict=True)
     ]
     return Gradients(
         case,
@@ -156,7 +156,7 @@ def test_its_gradient_is_the_sum_of_separate_networks_gradients(gradients):
 def test_a_terms_gradient_is_zero_exactly_for_units_that_its_level_does_not_use(gradients):
     """Eq. 7 sums a unit's terms from level S(i, j) on, since there is nothing of it below."""
     case, seen = gradients.case, 0
-    for reference, (output, *_) in zip(gradients.references, case.streams, strict=True):
+    for reference, (output, *_) in zip(gradients.references, case.virtual_networks, strict=True):
         for layer in gradients.network.layers:
             if not isinstance(layer, UnitConv2D):
                 continue
@@ -167,7 +167,7 @@ def test_a_terms_gradient_is_zero_exactly_for_units_that_its_level_does_not_use(
             assert (gradient[:, :, ~inside] == 0).all(), (output, layer.name)
             assert (gradient[:, :, inside] != 0).mean() > 0.9, (output, layer.name)
             seen += 1
-    assert seen == 8 * len(case.streams)
+    assert seen == 8 * len(case.virtual_networks)
     if len(case.fractions) == 2:
         kernel = gradients.separate["a/level1"]["group2_block1_conv2/kernel"]
         assert (kernel[:, :, 19:, 19:] == 0).all()  # unit 2 has the channels from 0.6 * 32 on
@@ -177,7 +177,7 @@ def test_a_units_gradient_sums_the_terms_of_the_levels_that_contain_it(gradients
     """Eq. 7: over old and new tasks j, over levels l = S(i, j)..n_h."""
     case = gradients.case
     for unit in range(1, len(case.fractions) + 1):
-        using = [output for output, _, _, units in case.streams if unit in units]
+        using = [output for output, _, _, units in case.virtual_networks if unit in units]
         for layer in gradients.network.layers:
             if not isinstance(layer, UnitConv2D):
                 continue

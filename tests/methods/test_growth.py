@@ -9,7 +9,7 @@ from dvn_tf.networks.convolution import UnitConv2D
 OF_THREE = ("digits_0-2", "digits_3-5", "digits_6-9")
 EDGES = {16: (0, 5, 11, 16), 32: (0, 11, 21, 32), 64: (0, 21, 43, 64)}  # thirds, rounded
 # Of stage k, for each output, the units; section 3.2's rule for k tasks.
-STREAMS = {
+UNITS = {
     1: {(0, 1): (1,)},
     2: {(0, 1): (1,), (0, 2): (1, 2), (1, 1): (2,), (1, 2): (1, 2)},
     3: {
@@ -37,7 +37,7 @@ def owned(width, units):
 
 
 def norm_width(name):
-    """Width of the whole layer, and whether it is cut: the input layer's output is not."""
+    """Width of the whole layer, and whether it is partitioned: the input layer's is not."""
     if name == "final_norm":
         return 64, True
     group = int(name[5])
@@ -48,11 +48,11 @@ def norm_width(name):
 
 def vectors(weights, name, stage):
     """{(task, level): {kind: its part of a normalization's vectors}}."""
-    width, cut = norm_width(name)
+    width, partitioned = norm_width(name)
     parts, start = {}, 0
-    for stream, units in STREAMS[stage].items():
-        stop = start + (len(owned(width, units)) if cut else width)
-        parts[stream] = {
+    for output, units in UNITS[stage].items():
+        stop = start + (len(owned(width, units)) if partitioned else width)
+        parts[output] = {
             kind: weights[f"{name}/{kind}"][start:stop]
             for kind in ("gamma", "beta", "moving_mean", "moving_variance")
         }
@@ -74,7 +74,7 @@ def test_stage_k_has_k_units_and_k_virtual_networks_of_k_levels(run_of, k):
     assert {
         (OF_THREE.index(task.name), level): units
         for task, level, units in network.virtual_networks.values()
-    } == STREAMS[k]
+    } == UNITS[k]
     assert network.partition.num_units == 3
     for layer in network.layers:
         if isinstance(layer, UnitConv2D):
@@ -105,33 +105,33 @@ def test_normalization_begins_with_that_of_the_nearest_old_units(growth):
     names = {path.removesuffix("/gamma") for path in new.before if path.endswith("gamma")}
     assert len(names) == 7
     for name in names:
-        width, cut = norm_width(name)
+        width, partitioned = norm_width(name)
         starts, ends = vectors(new.before, name, k), vectors(old.after, name, k - 1)
-        for stream, parts in starts.items():
-            origin = ORIGINS[k][stream]
+        for output, parts in starts.items():
+            origin = ORIGINS[k][output]
             for kind, values in parts.items():
                 expected = np.full(len(values), float(kind in ("gamma", "moving_variance")))
                 if origin is not None:
                     taken = slice(None)
-                    if cut:
-                        kept = owned(width, STREAMS[k - 1][origin])
-                        taken = np.isin(owned(width, STREAMS[k][stream]), kept)
+                    if partitioned:
+                        kept = owned(width, UNITS[k - 1][origin])
+                        taken = np.isin(owned(width, UNITS[k][output]), kept)
                     expected[taken] = ends[origin][kind]
                 np.testing.assert_array_equal(
-                    values, expected.astype("float32"), err_msg=f"{name}/{kind} of {stream}"
+                    values, expected.astype("float32"), err_msg=f"{name}/{kind} of {output}"
                 )
 
 
 def test_heads_begin_with_the_rows_of_the_old_units_and_a_new_tasks_anew(growth):
     k, new, old = growth
-    for (task, level), units in STREAMS[k].items():
+    for (task, level), units in UNITS[k].items():
         head = f"{OF_THREE[task]}_level{level}_head"
         kernel, bias = (new.before[f"{head}/{kind}"] for kind in ("kernel", "bias"))
         taken = np.zeros(len(kernel), bool)
         if task < k - 1:
             _, level_before = ORIGINS[k][task, level]
             source = f"{OF_THREE[task]}_level{level_before}_head"
-            units_before = STREAMS[k - 1][task, level_before]
+            units_before = UNITS[k - 1][task, level_before]
             taken = np.isin(owned(64, units), owned(64, units_before))
             np.testing.assert_array_equal(kernel[taken], old.after[f"{source}/kernel"])
             np.testing.assert_array_equal(bias, old.after[f"{source}/bias"])

@@ -7,7 +7,9 @@ import pytest
 
 from dvn_tf.errors import UserError
 from dvn_tf.methods import METHODS
+from dvn_tf.methods.da_cnn import AddedLayersHead
 from dvn_tf.networks import accounting
+from dvn_tf.networks.heads import Head
 from dvn_tf.tasks import TaskInfo
 from dvn_tf.training import configuration
 from dvn_tf.units import UnitPartition
@@ -155,8 +157,8 @@ def test_a_sequential_dvn_learns_the_old_task_by_a_quarter_of_the_parameters(sce
 
 def test_da_cnn_adds_two_layers_of_the_features_width_for_the_new_task():
     _, (first, second) = stages_of("s1_cifar10", "da_cnn")
-    assert first.head_layers == ()
-    assert second.head_layers == (256, 256)
+    assert first.head == Head()
+    assert second.head == AddedLayersHead((256, 256))
     assert second.heads_only
 
 

@@ -92,40 +92,40 @@ def test_convolution_equals_numpys_with_the_sub_kernel(
     np.testing.assert_allclose(y, numpy_convolution(x, sub_kernel, strides), atol=1e-5)
 
 
-STREAMS = [(1,), (1, 2), (2,), (1, 3), (1, 3, 4), (2, 3), (1, 2, 3, 4), (1, 2)]
+UNIT_SETS = [(1,), (1, 2), (2,), (1, 3), (1, 3, 4), (2, 3), (1, 2, 3, 4), (1, 2)]
 
 
 @pytest.mark.parametrize("cut", [True, False], ids=["cut", "uncut"])
-def test_streams_in_one_call_equal_calls_one_by_one(cut):
+def test_one_call_for_several_networks_equals_calls_one_by_one(cut):
     layer = conv_layer(UNEVEN, 10, 20)
     rng = np.random.default_rng(1)
-    in_units = STREAMS if cut else [None] * len(STREAMS)
+    in_units = UNIT_SETS if cut else [None] * len(UNIT_SETS)
     # Batches of different sizes, as they may be.
     xs = [
         images(rng, (batch, 4, 4, len(channels(UNEVEN, 10, units))))
         for batch, units in enumerate(in_units, start=1)
     ]
-    together = layer(xs, in_units=in_units, out_units=STREAMS)
-    for x, before, after, y in zip(xs, in_units, STREAMS, together, strict=True):
+    together = layer(xs, in_units=in_units, out_units=UNIT_SETS)
+    for x, before, after, y in zip(xs, in_units, UNIT_SETS, together, strict=True):
         [alone] = layer([x], in_units=[before], out_units=[after])
         assert y.shape == (len(x), 4, 4, len(channels(UNEVEN, 20, after)))
         np.testing.assert_array_equal(y, alone)
 
 
 @pytest.mark.parametrize("cut", [True, False], ids=["cut", "uncut"])
-@pytest.mark.parametrize("streams", [STREAMS, STREAMS[:1], [(2,), (1, 3)]])
-def test_kernel_gradient_equals_that_of_gathered_kernels(streams, cut):
+@pytest.mark.parametrize("unit_sets", [UNIT_SETS, UNIT_SETS[:1], [(2,), (1, 3)]])
+def test_kernel_gradient_equals_that_of_gathered_kernels(unit_sets, cut):
     layer = conv_layer(UNEVEN, 10, 20, strides=2)
     rng = np.random.default_rng(2)
-    in_units = streams if cut else [None] * len(streams)
+    in_units = unit_sets if cut else [None] * len(unit_sets)
     rows = [channels(UNEVEN, 10, units) for units in in_units]
-    columns = [channels(UNEVEN, 20, units) for units in streams]
+    columns = [channels(UNEVEN, 20, units) for units in unit_sets]
     xs = [tf.constant(images(rng, (2, 6, 6, len(row)))) for row in rows]
     upstream = [images(rng, (2, 3, 3, len(column))) for column in columns]
     kernel = tf.Variable(np.asarray(layer.kernel))
 
     with tf.GradientTape() as tape:
-        ys = layer(xs, in_units=in_units, out_units=streams)
+        ys = layer(xs, in_units=in_units, out_units=unit_sets)
         loss = sum(tf.reduce_sum(y * dy) for y, dy in zip(ys, upstream, strict=True))
     gradient = tf.convert_to_tensor(tape.gradient(loss, layer.kernel.value)).numpy()
 
@@ -144,7 +144,7 @@ def test_kernel_gradient_equals_that_of_gathered_kernels(streams, cut):
     assert (gradient[:, :, used] != 0).all()
 
 
-def test_l2_counts_every_weight_once_however_many_streams_use_it():
+def test_l2_counts_every_weight_once_however_many_networks_use_it():
     layer = conv_layer(EVEN, 8, 12, weight_decay=0.02)
     xs = [np.ones((1, 4, 4, 2), "float32")] * 3
     layer(xs, in_units=[(1,)] * 3, out_units=[(1,), (2,), (1, 2)])
@@ -167,7 +167,7 @@ def test_kernel_is_the_only_weight_and_is_drawn_by_xaviers_method():
     np.testing.assert_allclose(values.std(), limit / np.sqrt(3), rtol=0.02)
 
 
-def test_input_width_is_taken_from_the_first_stream_if_not_given():
+def test_input_width_is_taken_from_the_first_input_if_not_given():
     layer = UnitConv2D(12, 3, fractions=EVEN)
     layer([np.ones((1, 4, 4, 5), "float32")], in_units=[None], out_units=[(1,)])
     assert layer.kernel.shape == (3, 3, 5, 12)

@@ -32,7 +32,7 @@ def test_extracted_networks_have_the_logits_and_stock_layers_only(built, name):
     case, network = CASES[name], built(name)
     images = batch(case)
     logits = network(images, training=False)
-    for output, row, level, _ in case.streams:
+    for output, row, level, _ in case.virtual_networks:
         info = case.tasks[row]
         plain = network.extract(info.name, level)
         assert_close(plain(images[info.name], training=False), logits[output], err_msg=output)
@@ -55,8 +55,8 @@ def test_extracted_networks_have_as_many_parameters_as_accounted(built, name):
     case, network = CASES[name], built(name)
     partition = UnitPartition(case.fractions)
     costs = dvn_tf.costs(case.tasks, case.table, case.backbone, partition, case.map_size)
-    assert list(costs) == [output for output, *_ in case.streams]
-    for output, row, level, _ in case.streams:
+    assert list(costs) == [output for output, *_ in case.virtual_networks]
+    for output, row, level, _ in case.virtual_networks:
         plain = network.extract(case.tasks[row].name, level)
         assert costs[output].parameters == plain.count_params()
         assert costs[output].bytes == 4 * plain.count_params()
@@ -89,7 +89,7 @@ def test_extracted_networks_load_without_this_package(built, tmp_path):
     for name in ("WRN of J3's windows and sizes", "ResNet of units with gaps, uneven, odd maps"):
         case, network = CASES[name], built(name)
         images = batch(case)
-        for output, row, level, _ in case.streams[::3]:
+        for output, row, level, _ in case.virtual_networks[::3]:
             plain = network.extract(case.tasks[row].name, level)
             file = f"{type(case.backbone).__name__}_{output.replace('/', '_')}.keras"
             plain.save(tmp_path / file)
@@ -132,7 +132,7 @@ def test_a_saved_network_reloads_in_safe_mode_with_the_same_logits(name, dtype, 
     assert again.policy.name == dtype
     images = batch(case, size=2)
     logits, reloaded = network(images, training=False), again(images, training=False)
-    for output, *_ in case.streams:
+    for output, *_ in case.virtual_networks:
         assert logits[output].dtype == "float32"
         np.testing.assert_array_equal(reloaded[output], logits[output])
     for weight, copy in zip(network.weights, again.weights, strict=True):

@@ -35,9 +35,11 @@ def test_all_logits_equal_networks_of_stock_layers(built, name):
     before = network.get_weights()
     training = network(images, training=True)
     network.set_weights(before)  # batch statistics have moved the moving ones
-    assert list(inference) == [output for output, *_ in case.streams]
+    assert list(inference) == [output for output, *_ in case.virtual_networks]
     assert len(inference) == len(case.rows) * len(case.rows[0])
-    for reference, (output, row, *_) in zip(references(case, network), case.streams, strict=True):
+    for reference, (output, row, *_) in zip(
+        references(case, network), case.virtual_networks, strict=True
+    ):
         info = case.tasks[row]
         assert inference[output].shape == (4, info.num_classes)
         image = normalized(images[info.name])
@@ -89,10 +91,10 @@ class Gradients:
 
     case: Case
     network: DeepVirtualNetwork
-    separate: list  # for each stream {path of a weight: gradient}
+    separate: list  # for each virtual network {path of a weight: gradient}
     joint: dict  # {path of a weight: gradient}
-    references: list  # for each stream its `Reference`
-    expected: list  # for each stream {name of a layer: gradients}
+    references: list  # for each virtual network its `Reference`
+    expected: list  # for each virtual network {name of a layer: gradients}
 
     @property
     def kernels(self):
@@ -111,7 +113,7 @@ def gradients(request):
     images = batch(case, size=12)  # few positions in the last maps would amplify rounding
     rng = np.random.default_rng(7)
     labels = {info.name: rng.integers(0, info.num_classes, 12) for info in case.tasks}
-    by_output = {output: labels[case.tasks[row].name] for output, row, *_ in case.streams}
+    by_output = {output: labels[case.tasks[row].name] for output, row, *_ in case.virtual_networks}
     network.compile(**joint_objective(network.virtual_networks))
     tensors = {w.path: w.value for w in network.trainable_weights}
     with tf.GradientTape(persistent=True) as tape:
@@ -120,7 +122,7 @@ def gradients(request):
             tf.reduce_mean(
                 tf.nn.sparse_softmax_cross_entropy_with_logits(by_output[output], logits[output])
             )
-            for output, *_ in case.streams
+            for output, *_ in case.virtual_networks
         ]
         joint = network.compute_loss(images, by_output, logits, training=True)
 
@@ -133,7 +135,7 @@ def gradients(request):
     stock = references(case, network)
     expected = [
         reference.gradient(images[case.tasks[row].name], labels[case.tasks[row].name])
-        for reference, (_, row, *_) in zip(stock, case.streams, strict=True)
+        for reference, (_, row, *_) in zip(stock, case.virtual_networks, strict=True)
     ]
     return Gradients(case, network, separate, joint, stock, expected)
 
@@ -171,7 +173,7 @@ def test_gradient_of_a_unit_sums_the_levels_that_contain_it(gradients):
     """Eq. 5: over tasks j, over levels l = S(i, j)..n_h, of dL_{l,j} / dW_i."""
     case = gradients.case
     for unit in range(1, len(case.fractions) + 1):
-        streams = [
+        networks = [
             row * len(levels) + level
             for row, levels in enumerate(case.rows)
             for level in range(entry_level(unit, levels) - 1, len(levels))
@@ -182,7 +184,7 @@ def test_gradient_of_a_unit_sums_the_levels_that_contain_it(gradients):
             block = np.ix_(rows, case.owned(width_out, [unit]))
             total = gradients.joint[path].transpose(2, 3, 0, 1)[block]
             levels = sum(
-                gradients.separate[stream][path].transpose(2, 3, 0, 1)[block] for stream in streams
+                gradients.separate[index][path].transpose(2, 3, 0, 1)[block] for index in networks
             )
             assert_close(total, levels, err_msg=f"unit {unit} of {name}")
 

@@ -1,4 +1,4 @@
-"""Batch normalization by stream against stock Keras layers, forwards and backwards."""
+"""Batch normalization by virtual network against stock Keras layers, forwards and backwards."""
 
 import keras
 import numpy as np
@@ -43,9 +43,9 @@ class Pair:
     def assert_same_weights(self, rtol=1e-5):
         names = ("gamma", "beta", "moving_mean", "moving_variance")
         start = 0
-        for stream, (stock, width) in enumerate(zip(self.stock, WIDTHS, strict=True)):
-            of_stream = self.layer.weights_of(stream)
-            for name, vector in zip(names, of_stream, strict=True):
+        for index, (stock, width) in enumerate(zip(self.stock, WIDTHS, strict=True)):
+            vectors = self.layer.weights_of(index)
+            for name, vector in zip(names, vectors, strict=True):
                 expected = np.asarray(getattr(stock, name))
                 whole = np.asarray(getattr(self.layer, name))
                 np.testing.assert_array_equal(vector, whole[start : start + width])
@@ -207,7 +207,7 @@ def test_normalization_comes_back_from_its_config():
     assert {name: getattr(again, name) for name in arguments} == arguments
 
 
-def test_symbolic_streams_keep_their_shapes():
+def test_symbolic_inputs_keep_their_shapes():
     layer = SwitchableBatchNormalization((3, 5), dtype="mixed_float16")
     symbols = layer([keras.Input((4, 4, 3)), keras.Input((None, None, 5))])
     assert [y.shape for y in symbols] == [(None, 4, 4, 3), (None, None, None, 5)]

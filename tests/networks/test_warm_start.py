@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from reference_networks import MEAN, STD, Case, batch, randomize, task
 
+from dvn_tf.methods.da_cnn import AddedLayersHead
 from dvn_tf.networks.backbones import ResNet, WideResNet
 from dvn_tf.networks.convolution import UnitConv2D
 from dvn_tf.networks.network import DeepVirtualNetwork
-from dvn_tf.networks.warm_start import transfer
+from dvn_tf.networks.warm_start import warm_start
 from dvn_tf.tasks import TaskInfo
 from dvn_tf.units import UnitPartition, UnitTable
 
@@ -20,8 +21,10 @@ EVEN = (WideResNet(8, 1), (1 / 3, 1 / 3, 1 / 3))
 GAPS = (((1,), (1, 3)), ((3,), (1, 3)))  # unit 2 is nobody's
 
 
-def build(tasks, rows, backbone, fractions, seed=0):
-    network = DeepVirtualNetwork(tasks, UnitTable(rows, 3), backbone, UnitPartition(fractions))
+def build(tasks, rows, backbone, fractions, seed=0, **kwargs):
+    network = DeepVirtualNetwork(
+        tasks, UnitTable(rows, 3), backbone, UnitPartition(fractions), **kwargs
+    )
     randomize(network, seed)
     return network
 
@@ -46,15 +49,15 @@ def images_of(tasks):
 
 @pytest.fixture(scope="module", params=[UNEVEN, EVEN], ids=["uneven, odd widths", "thirds"])
 def grown(request):
-    """A network of units 1 and 2 of three, the whole one before and after the transfer."""
+    """A network of units 1 and 2 of three, the whole one before and after the copy."""
     source = build((A, B), PAIR, *request.param)
     target = build((A, B, C), TRIPLE, *request.param, seed=1)
     before, given = copy_of(target), copy_of(source)
-    transfer(source, target)
+    warm_start(source, target)
     return source, target, before, given, request.param[1]
 
 
-def test_held_units_compute_what_they_do_in_the_whole_network(grown):
+def test_stored_units_compute_what_they_do_in_the_whole_network(grown):
     """A network of some units is the same-shaped part of the full one."""
     source, target, *_ = grown
     images = images_of((A, B, C))
@@ -63,8 +66,8 @@ def test_held_units_compute_what_they_do_in_the_whole_network(grown):
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-5, err_msg=name)
     for layer in kernels(target):
-        held = source.get_layer(layer.name).kernel
-        assert np.prod(held.shape) < np.prod(layer.kernel.shape), layer.name
+        stored = source.get_layer(layer.name).kernel
+        assert np.prod(stored.shape) < np.prod(layer.kernel.shape), layer.name
 
 
 def kernels(network):
@@ -117,12 +120,12 @@ def test_the_source_stays_as_it_is(grown):
         np.testing.assert_array_equal(values, given[path])
 
 
-def test_without_adoption_an_unknown_task_is_left_alone():
+def test_without_new_tasks_an_unknown_task_is_left_alone():
     twins = (WideResNet(8, 1), (0.25, 0.25, 0.5))  # units 1 and 2 of one size
     source = build((A, B), PAIR, *twins)
     target = build((A, C), PAIR, *twins, seed=1)
     before = copy_of(target)
-    transfer(source, target, adopt=False)
+    warm_start(source, target, new_tasks=False)
     images = images_of((A, B, C))
     expected, after = logits(source, images), copy_of(target)
     for level in (1, 2):
@@ -142,14 +145,14 @@ def test_without_adoption_an_unknown_task_is_left_alone():
 def test_units_with_a_gap_between_them_find_their_places():
     source = build((A, B), GAPS, *UNEVEN)
     target = build((A, B), (((1,), (1, 2, 3)), ((3,), (1, 3))), *UNEVEN, seed=1)
-    transfer(source, target)
+    warm_start(source, target)
     images = images_of((A, B))
     expected, found = logits(source, images), logits(target, images)
     for name in ("a/level1", "b/level1", "b/level2"):
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-5, atol=1e-5)
     # And back: the block of units 1 and 3 is taken out of the whole kernel.
     back = build((A, B), GAPS, *UNEVEN, seed=2)
-    transfer(target, back)
+    warm_start(target, back)
     for name in ("a/level1", "b/level1", "b/level2"):
         np.testing.assert_allclose(logits(back, images)[name], expected[name], rtol=1e-5, atol=1e-5)
 
@@ -158,19 +161,19 @@ def test_networks_without_common_units_share_no_kernel():
     source = build((A,), (((1,),),), *EVEN)
     target = build((B,), (((2,),),), *EVEN, seed=1)
     before = copy_of(target)
-    transfer(source, target)
+    warm_start(source, target)
     after = copy_of(target)
     assert after["b_input_conv/kernel"].shape == before["b_input_conv/kernel"].shape
     for path, values in before.items():
         np.testing.assert_array_equal(after[path], values, err_msg=path)
 
 
-def test_an_input_layer_for_other_images_is_not_adopted():
+def test_an_input_layer_for_other_images_is_not_copied():
     grey = TaskInfo("grey", 4, (8, 8, 1), MEAN[:1], STD[:1])
     source = build((A,), (((1,),),), *EVEN)
     target = build((A, grey), (((1,),), ((1, 2),)), *EVEN, seed=1)
     before = copy_of(target)
-    transfer(source, target)
+    warm_start(source, target)
     path = "grey_input_conv/kernel"
     np.testing.assert_array_equal(copy_of(target)[path], before[path])
     np.testing.assert_array_equal(
@@ -179,10 +182,10 @@ def test_an_input_layer_for_other_images_is_not_adopted():
 
 
 def test_added_layers_of_a_head_come_along():
-    deep = TaskInfo("a", 3, (8, 8, 3), MEAN, STD, head_layers=(7, 5))
-    source = build((deep,), (((1,),),), *EVEN)
-    target = build((deep, B), (((1,),), ((1, 2),)), *EVEN, seed=1)
-    transfer(source, target)
+    heads = {"a": AddedLayersHead((7, 5))}
+    source = build((A,), (((1,),),), *EVEN, heads=heads)
+    target = build((A, B), (((1,),), ((1, 2),)), *EVEN, seed=1, heads=heads)
+    warm_start(source, target)
     images = images_of((A, B))
     np.testing.assert_allclose(
         logits(target, images)["a/level1"], logits(source, images)["a/level1"], rtol=1e-5, atol=1e-5

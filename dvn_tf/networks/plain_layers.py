@@ -1,0 +1,96 @@
+"""The layer set of one network that stands alone, and the input layer of a task."""
+
+import dataclasses
+
+import keras
+
+from dvn_tf.networks.layer_sets import Features, TensorLayers, at_least_single, decay
+from dvn_tf.tasks import TaskInfo
+from dvn_tf.units import UnitPartition, Units
+
+
+class PlainLayers(TensorLayers):
+    """Stock Keras layers at the widths of some units.
+
+    Layers have the names that `VirtualLayers` gives them, so that weights are copied by name.
+
+    Args:
+        partition: the channel fractions of the units.
+        units: the units whose channels the network has.
+        weight_decay: see `UnitConv2D`.
+        policy: the Keras dtype policy.
+    """
+
+    def __init__(self, partition: UnitPartition, units: Units, weight_decay: float, policy):
+        super().__init__(partition, [units], weight_decay, policy)
+
+    def conv(self, x: Features, width: int, kernel_size: int, stride: int, *, name) -> Features:
+        """A `Conv2D` with as many filters as the units have channels."""
+        [units] = self.units
+        layer = keras.layers.Conv2D(
+            self.partition.width(width, units),
+            kernel_size,
+            stride,
+            padding="same",
+            use_bias=self.has_bias(name),
+            kernel_regularizer=decay(self.weight_decay),
+            dtype=self.policy,
+            name=name,
+        )
+        return Features([layer(x.tensors[0])], (width,), partitioned=True)
+
+    def has_bias(self, conv: str) -> bool:
+        """Whether a convolution has a bias: none has, batch normalization has an offset."""
+        return False
+
+    def norm(self, x: Features, *, name) -> Features:
+        """A `BatchNormalization` with the settings of `SwitchableBatchNormalization`."""
+        layer = keras.layers.BatchNormalization(
+            momentum=0.9, epsilon=1e-5, dtype=self.policy, name=name
+        )
+        return dataclasses.replace(x, tensors=[layer(x.tensors[0])])
+
+
+def input_layer(
+    image,
+    task: TaskInfo,
+    width: int,
+    stride: int,
+    weight_decay: float,
+    policy,
+    use_bias: bool = False,
+):
+    """A task's own input layer (section 4.2): normalization of the pixels and a convolution.
+
+    It is not partitioned, and the paper does not count its parameters.
+
+    Args:
+        image: (batch, height, width, channels), pixel values 0..255.
+        task: the task; gives mean and standard deviation of the pixels.
+        width: output channels.
+        stride: in pixels; brings the images of all tasks to maps of one size.
+        weight_decay: see `UnitConv2D`.
+        policy: the Keras dtype policy.
+        use_bias: whether the convolution has a bias.
+
+    Returns:
+        (batch, height / stride, width / stride, `width`), rounded up.
+    """
+    channels = task.image_shape[-1]
+    mean, std = (list(v) * (channels // len(v)) for v in (task.mean, task.std))
+    image = keras.layers.Normalization(
+        mean=mean,
+        variance=[s * s for s in std],
+        dtype=at_least_single(policy),
+        name=f"{task.name}_normalize",
+    )(image)
+    return keras.layers.Conv2D(
+        width,
+        3,
+        stride,
+        padding="same",
+        use_bias=use_bias,
+        kernel_regularizer=decay(weight_decay),
+        dtype=policy,
+        name=f"{task.name}_input_conv",
+    )(image)

@@ -1,0 +1,63 @@
+"""The layer set of a deep virtual network: all k x n_h virtual networks on shared kernels."""
+
+import dataclasses
+
+from dvn_tf.networks.convolution import UnitConv2D
+from dvn_tf.networks.layer_sets import Features, TensorLayers
+from dvn_tf.networks.normalization import SwitchableBatchNormalization
+from dvn_tf.units import UnitPartition, Units
+
+
+class VirtualLayers(TensorLayers):
+    """Layers of all virtual networks together.
+
+    Args:
+        partition: the channel fractions of the units.
+        units: for each virtual network the units that it uses.
+        weight_decay: see `UnitConv2D`.
+        policy: the Keras dtype policy.
+        frozen_units: see `UnitConv2D`.
+
+    Attributes:
+        stored_units: the units that any virtual network uses, which the kernels store.
+        norms: {normalization: the features it reads}, as (widths, partitioned).
+    """
+
+    def __init__(
+        self,
+        partition: UnitPartition,
+        units: list[Units],
+        weight_decay: float,
+        policy,
+        frozen_units: Units = (),
+    ):
+        super().__init__(partition, units, weight_decay, policy)
+        self.frozen_units = frozen_units
+        self.stored_units = tuple(sorted({unit for used in units for unit in used}))
+        self.norms: dict[str, tuple[tuple[int, ...], bool]] = {}
+
+    def conv(self, x: Features, width: int, kernel_size: int, stride: int, *, name) -> Features:
+        """One shared kernel, of which each virtual network uses the block of its units."""
+        layer = UnitConv2D(
+            width,
+            kernel_size,
+            stride,
+            fractions=self.partition.fractions,
+            in_channels=x.widths if len(x.widths) > 1 else x.width,
+            weight_decay=self.weight_decay,
+            stored_units=self.stored_units,
+            frozen_units=self.frozen_units,
+            partitioned_input=x.partitioned,
+            dtype=self.policy,
+            name=name,
+        )
+        in_units = self.units if x.partitioned else [None] * len(self.units)
+        tensors = layer(x.tensors, in_units=in_units, out_units=self.units)
+        return Features(tensors, (width,), partitioned=True)
+
+    def norm(self, x: Features, *, name) -> Features:
+        """Batch normalization, one for each virtual network."""
+        self.norms[name] = (x.widths, x.partitioned)
+        widths = [tensor.shape[-1] for tensor in x.tensors]  # channels of each virtual network
+        layer = SwitchableBatchNormalization(widths, dtype=self.policy, name=name)
+        return dataclasses.replace(x, tensors=layer(x.tensors))
