@@ -17,12 +17,12 @@ Units = tuple[int, ...]
 
 @dataclasses.dataclass(frozen=True)
 class UnitPartition:
-    """How the channels of every layer are cut into contiguous units.
+    """How the channels of every layer are divided into contiguous units.
 
     Args:
         fractions: the share of a layer's channels that each unit owns, one number a unit,
-            each positive, their sum 1. A unit with a fraction f of the channels holds
-            about f**2 of the parameters (paper, section 4.2).
+            each positive, their sum 1. A unit with a fraction f of the channels has about f**2
+            of the parameters (section 4.2).
 
     Raises:
         UserError: if a fraction is not positive or the sum is not 1.
@@ -48,7 +48,7 @@ class UnitPartition:
 
     @classmethod
     def even(cls, num_units: int) -> "UnitPartition":
-        """Cuts the channels into `num_units` equal parts, as the paper does for its networks."""
+        """Divides the channels into `num_units` equal parts, as the paper does."""
         if num_units < 1:
             raise UserError(f"a network needs at least one unit, not {num_units}")
         return cls((1.0 / num_units,) * num_units)
@@ -58,13 +58,13 @@ class UnitPartition:
         """The partition whose first i units together hold a given share of the parameters.
 
         Args:
-            cumulative: for each i, the share of all parameters that units 1..i hold together,
+            cumulative: for each i, the share of all parameters that units 1..i have together,
                 increasing up to 1; (1/4, 2/4, 3/4, 1) is the paper's J2 for PackNet+ and NestedNet.
 
         Raises:
             UserError: if the shares do not increase to 1.
         """
-        # A fraction f of the channels holds f**2 of the parameters: hence the square roots.
+        # A fraction f of the channels has f**2 of the parameters: hence the square roots.
         if any(share < 0 for share in cumulative):
             raise UserError(f"the parameter shares {tuple(cumulative)} must be positive")
         edges = [0.0, *(math.sqrt(share) for share in cumulative)]
@@ -96,7 +96,7 @@ class UnitPartition:
     def intervals(
         self, channels: int | Sequence[int], units: Units | None
     ) -> tuple[tuple[int, int], ...]:
-        """The channel intervals that a set of units owns, neighbours joined, in channel order.
+        """The channel intervals that a set of units owns, in order, with neighbours joined.
 
         Args:
             channels: width of the whole layer, or the widths of layers that are concatenated.
@@ -128,12 +128,12 @@ class UnitPartition:
 class UnitTable:
     """The static task x level table: which units does the virtual network (task, level) use?
 
-    Everything in this project that asks "which units?" asks such a table. It is never
-    changed by training; the compared methods differ in their tables (`prefix` is NestedNet's).
+    Everything in this project that asks "which units?" asks such a table. Training never changes
+    it. The compared methods differ in their tables (`prefix` is NestedNet's).
 
     Args:
-        rows: for each task, for each level, the units used. Within a row each level contains
-            the level before it and more (h^p is a subset of h^q for p <= q, Eq. 4).
+        rows: for each task, for each level, the units used. Within a row, each level contains the
+            level before it and more (h^p is a subset of h^q for p <= q, Eq. 4).
         num_units: the number of units U of the network; None means the highest unit named.
 
     Raises:
@@ -203,11 +203,11 @@ class UnitTable:
     ) -> "UnitTable":
         """The paper's rule (section 3.2), for any number of tasks and units.
 
-        Level 1 of task j is unit j; each further level adds the nearest unit not yet taken,
-        the lower ID first on a tie. Two generalizations keep that reading: a level may take
-        several units at once, and then level 1 is a window of neighbours and distance is
-        measured from its centre; and where tasks and windows do not match one to one, the
-        windows are spread evenly over the units.
+        Level 1 of task j is unit j; each further level adds the nearest unit not yet taken, the
+        lower ID first on a tie. Two generalizations keep this reading. A level may take several
+        units at once: level 1 is then a window of neighbours, and distance is measured from its
+        centre. And where there are more or fewer tasks than windows, the windows are spread
+        evenly over the units.
 
         Args:
             num_tasks: number of tasks k.

@@ -1,7 +1,7 @@
-"""The compared methods, each a sequence of stages over one backbone, one pipeline, one trainer.
+"""The compared methods. Each is a sequence of stages; all share backbone, pipeline and trainer.
 
-A method says which networks are trained on what, one after the other; see `Stage`. How that is
-done is the same for all, in `dvn_tf.training.runs`, so that a table compares methods and not code.
+A method says which networks are trained on what, and in which order; see `Stage`. Training itself
+is the same for all of them (`dvn_tf.training.runs`), so that reports compare methods, not code.
 """
 
 from dvn_tf.methods.baseline import Baseline

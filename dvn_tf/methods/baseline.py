@@ -16,7 +16,7 @@ class Baseline(Method):
     """Independent plain networks (section 4.1): nothing is shared.
 
     Args:
-        backbones: of each level's networks, the smallest first; Table 3 has two, WRN-32-2 and
+        backbones: one for each level, the smallest first; Table 3 has two, WRN-32-2 and
             WRN-32-4. None is the scenario's backbone alone.
     """
 

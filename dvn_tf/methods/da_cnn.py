@@ -60,13 +60,13 @@ class AddedLayersHead(Head):
 
 @dataclasses.dataclass(frozen=True)
 class DACNN(Method):
-    """The old network stays as it is; a new task gets two fully connected layers and a head.
+    """The old network is frozen; a new task gets two fully connected layers and a head.
 
     Section 4.5: "with two additional fully-connected layers", see `AddedLayersHead`.
 
     Args:
-        added_layers: how many fully connected layers are added.
-        added_width: channels of each; None is as many as the backbone's features have.
+        added_layers: number of fully connected layers to add.
+        added_width: channels of each; None is the width of the backbone's features.
     """
 
     name: ClassVar[str] = "da_cnn"

@@ -10,7 +10,7 @@ from dvn_tf.methods.whole_backbone import frozen_stages
 
 @dataclasses.dataclass(frozen=True)
 class FeatureExtraction(Method):
-    """The old network stays as it is; a new task gets a head on its features."""
+    """The old network is frozen; a new task gets a head on its features."""
 
     name: ClassVar[str] = "feature_extraction"
     title: ClassVar[str] = "Feature Extraction"

@@ -13,11 +13,11 @@ from dvn_tf.methods.whole_backbone import whole_backbone_stage
 class LwF(DistillingMethod):
     """All tasks share the whole backbone; old ones are kept by distillation (Eq. 8).
 
-    For each new task the head alone is trained first, then everything. The warm-up is a part of
-    the epochs, which are as many as every other method's.
+    For each new task, first its head alone is trained, then the whole network. This warm-up is
+    part of the task's epochs, so that every method trains for as many epochs.
 
     Args:
-        warmup: share of a new task's epochs in which its head alone is trained; 0 is none.
+        warmup: share of a new task's epochs in which its head alone is trained; 0 for none.
     """
 
     name: ClassVar[str] = "lwf"

@@ -18,20 +18,20 @@ class Stage:
     Args:
         name: names the stage's folder.
         tasks: names of the network's tasks, the rows of the table.
-        learned: the tasks among them whose images and labels it learns from. All others are
-            kept by distillation on these images, and their own are not touched.
+        learned: the tasks among them that it learns from their images and labels. It keeps all
+            others by distillation on these images and does not touch their own.
         table: which units each (task, level) of the network uses.
-        partition: the channel fractions of all units, also of those yet to come.
+        partition: the channel fractions of all units, including those of later stages.
         backbone: the backbone.
         epochs: number of epochs.
         starts_from: earlier stages whose weights are copied in first, in this order.
-        teacher: the earlier stage whose network says what old tasks' outputs should be.
-        frozen_units: units whose weights stay as they are.
-        heads_only: whether nothing but the heads is trained: all other layers are frozen whole.
+        teacher: the earlier stage whose network is the teacher for old tasks.
+        frozen_units: units whose weights training leaves alone.
+        heads_only: whether only the heads are trained; all other layers are frozen.
         head: of the learned tasks.
-        first_level: the level that the network's first level is in the results.
+        first_level: the level that results give to the network's first level.
         temperature: of the distillation.
-        distillation_weight: of each distillation loss against each cross-entropy.
+        distillation_weight: weight of each distillation loss; cross-entropies have weight 1.
     """
 
     name: str
@@ -52,12 +52,13 @@ class Stage:
 
 
 class Method:
-    """A way to serve a scenario's tasks: a frozen dataclass of what can be set about it.
+    """A way to serve a scenario's tasks: a frozen dataclass of its settings.
 
     Attributes:
-        name: names run folders, as in runs/J1/<name>/seed0.
-        title: what tables call it.
-        one_network: whether its stages end in one network for all tasks, or each has its own.
+        name: used for run folders, as in runs/J1/<name>/seed0.
+        title: its name in reports.
+        one_network: whether its stages end in one network for all tasks; otherwise every stage
+            leaves a network of its own.
     """
 
     name: ClassVar[str]
@@ -65,11 +66,11 @@ class Method:
     one_network: ClassVar[bool] = True
 
     def stages(self, scenario: Scenario, epochs: int) -> tuple[Stage, ...]:
-        """The trainings, in their order.
+        """The stages, in their order.
 
         Args:
             scenario: the scenario.
-            epochs: epochs that each task is learned for.
+            epochs: number of epochs for which each task is learned.
 
         Raises:
             UserError: if the method does not fit the scenario.
@@ -80,7 +81,7 @@ class Method:
         if not scenario.sequential:
             raise UserError(
                 f"{self.title} learns one task after another, and scenario {scenario.name} learns "
-                "them jointly: use it with a sequential scenario, such as gin/s1_cifar10.gin"
+                "them together: use it with a sequential scenario, such as gin/s1_cifar10.gin"
             )
 
     def _needs_joint(self, scenario: Scenario) -> None:
@@ -91,23 +92,23 @@ class Method:
             )
 
     def _needs_own_table(self, scenario: Scenario) -> None:
-        """The paper's table for k tasks has k units and k levels; a scenario may set others."""
+        """Checks that the scenario leaves units and levels to the paper's rule: k for k tasks."""
         settings = ("num_units", "num_levels", "level_sizes", "rows", "fractions")
         given = [f"Scenario.{name}" for name in settings if getattr(scenario, name) is not None]
         if given:
             raise UserError(
-                f"{self.title} grows the table of scenario {scenario.name} by a unit a task, which "
-                f"{', '.join(given)} would contradict: leave that out"
+                f"{self.title} adds one unit for each task of scenario {scenario.name}, which "
+                f"contradicts {', '.join(given)}: leave {'these' if len(given) > 1 else 'it'} out"
             )
 
 
 @dataclasses.dataclass(frozen=True)
 class DistillingMethod(Method):
-    """A method that keeps old tasks by distillation where tasks come one after the other.
+    """A method that keeps old tasks by distillation in sequential learning.
 
     Args:
         temperature: T of the distillation.
-        distillation_weight: of each distillation loss against each cross-entropy.
+        distillation_weight: weight of each distillation loss; cross-entropies have weight 1.
     """
 
     temperature: float = 2.0
@@ -123,9 +124,9 @@ class DistillingMethod(Method):
     def _growing_stages(
         self, scenario: Scenario, epochs: int, rows: Callable, partition: UnitPartition
     ) -> tuple[Stage, ...]:
-        """Stage k has the tasks 1..k, starts from the network before and is taught by it (Eq. 6).
+        """Stage k has tasks 1..k. The network of stage k-1 is its start and its teacher (Eq. 6).
 
-        `rows` gives the rows of the table of k tasks.
+        `rows(k)` gives the rows of the table of k tasks.
         """
         names = task_names(scenario)
         return tuple(
@@ -159,10 +160,10 @@ def task_names(scenario: Scenario) -> tuple[str, ...]:
 
 
 def prefix_partition(scenario: Scenario) -> UnitPartition:
-    """The units of NestedNet and PackNet+: one a task, cut by shares of the parameters.
+    """The units of NestedNet and PackNet+: one for each task, by shares of the parameters.
 
-    Section 4.3: the first j of k subsets of the parameters are assigned to task j, the subsets
-    almost even unless the scenario says otherwise.
+    Section 4.3: task j uses the first j of k subsets of the parameters. The subsets are of equal
+    size unless the scenario says otherwise.
     """
     count = len(scenario.tasks)
     shares = scenario.prefix_shares or tuple((j + 1) / count for j in range(count))

@@ -12,9 +12,10 @@ from dvn_tf.units import UnitTable
 class NestedNet(DistillingMethod):
     """One network in which task j uses the units 1..j: one output a task.
 
-    Joint scenarios learn all tasks at once: multi-task learning (section 4.3), and hierarchical
-    classification with the coarse task at the low level (section 4.4). In sequential ones the
-    low level holds the old task, kept by distillation, and the high level the new (section 4.5).
+    A joint scenario learns all tasks at once: multi-task learning (section 4.3) or hierarchical
+    classification with the coarse task at the low level (section 4.4). In a sequential scenario
+    the old task is at the low level, kept by distillation, and the new one at the high level
+    (section 4.5).
     """
 
     name: ClassVar[str] = "nestednet"
@@ -35,8 +36,8 @@ class NestedNet(DistillingMethod):
 class NestedNetSingle(Method):
     """Memory efficient learning (section 3.1, Figure 5b): a network of n_h levels for each task.
 
-    The levels have the sizes of the scenario's own, so that budgets can be compared; level l
-    takes the first units.
+    The levels have the sizes of the scenario's levels, so that budgets can be compared. Each
+    level uses the first units.
     """
 
     name: ClassVar[str] = "nestednet_single"

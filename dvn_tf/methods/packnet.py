@@ -12,9 +12,9 @@ from dvn_tf.units import UnitTable
 class PackNet(Method):
     """One task after the other: task j adds unit j to the frozen units before it.
 
-    It has NestedNet's table. What belongs to earlier tasks is frozen, their own connections,
-    normalization, input layers and heads, so that their logits stay what they were, bit for
-    bit; task j learns the connections from and to its own unit (section 4.3).
+    It has NestedNet's table. Everything of earlier tasks is frozen: their connections,
+    normalization, input layers and heads. Their logits therefore stay the same, bit for bit.
+    Task j learns the connections from and to its own unit (section 4.3).
     """
 
     name: ClassVar[str] = "packnet"

@@ -14,10 +14,10 @@ from dvn_tf.units import UnitPartition, UnitTable
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
-    """Several tasks, learned by one backbone whose channels are cut into units.
+    """Several tasks, learned by one backbone whose channels are divided into units.
 
     Args:
-        name: names the run folders and the tables of results; the paper's are J1, J2, J3, H1.
+        name: used for run folders and reports; the paper's scenarios are J1, J2, J3, H1, S1, S2.
         tasks: the tasks, in the order of their IDs: neighbours share units first.
         backbone: `WideResNet` or `ResNet`.
         num_units: number of units U; None means one for each task.
@@ -25,13 +25,13 @@ class Scenario:
         level_sizes: instead of `num_levels`, the number of units of each level, as (2, 3, 4).
         rows: instead of the paper's rule, an explicit table: for each task, for each level,
             the units used, as (((1,), (1, 2)), ((2,), (1, 2))).
-        fractions: the share of the channels that each unit owns; None is an even cut.
+        fractions: the share of the channels that each unit owns; None divides evenly.
         map_size: side in pixels of the maps that the input layers produce; None is the size of
             the smallest image, at most 32.
-        sequential: whether the tasks come one after the other, the images of the earlier ones
-            being gone (section 3.3), instead of all at once.
-        prefix_shares: for methods in which task j uses units 1..j (NestedNet, PackNet+), the share
-            of all parameters that these units hold, for each j; None is j/k.
+        sequential: whether the tasks come one after the other (section 3.3) instead of all at
+            once. The images of earlier tasks are then no longer available.
+        prefix_shares: for methods in which task j uses units 1..j (NestedNet, PackNet+): for each
+            j, the share of all parameters that these units have. None is j/k.
 
     Raises:
         UserError: if the parts do not fit each other.

@@ -1,4 +1,4 @@
-"""What the methods share that start from the whole backbone trained on the old task."""
+"""Stages of the methods in which each task uses the whole backbone."""
 
 from dvn_tf.methods.method import Stage
 from dvn_tf.methods.scenario import Scenario
@@ -14,7 +14,7 @@ def whole_backbone_stage(
     Args:
         scenario: gives the backbone.
         name: of the stage.
-        tasks: the network's tasks; the last is the one it learns.
+        tasks: the network's tasks; it learns the last one.
         epochs: number of epochs.
         **settings: further fields of `Stage`.
     """

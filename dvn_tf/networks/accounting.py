@@ -193,7 +193,7 @@ def costs(
         tasks: the tasks in the order of the table's rows.
         table: which units each (task, level) uses.
         backbone: the backbone.
-        partition: the channel fractions; None is an even cut.
+        partition: the channel fractions; None divides evenly.
         map_size: as for `DeepVirtualNetwork`.
         heads: as for `DeepVirtualNetwork`.
     """

@@ -1,4 +1,4 @@
-"""Learning a new task while an old network says what the old tasks' outputs should be."""
+"""A network beside its teacher: learning a new task without forgetting the old ones (Eq. 6)."""
 
 import keras
 
@@ -10,16 +10,16 @@ from dvn_tf.tasks import TaskInfo, output_name
 def distilling_network(
     network: DeepVirtualNetwork, teacher: DeepVirtualNetwork, new_task: str
 ) -> keras.Model:
-    """A network that sees the new task's images alone, and its old network beside it (Eq. 6).
+    """A model in which a network and its teacher read the images of the new task (Eq. 6).
 
-    Every virtual network reads the new images, those of the old tasks through their own input
-    layers, and so does the teacher. Its weights are those of the two networks, and training it
-    trains `network`; the teacher is frozen.
+    All virtual networks read the new images, those of old tasks through their own input layers.
+    The model shares its weights with the two networks: training it trains `network`, while the
+    teacher is frozen.
 
     Args:
         network: the network that learns, with the new task and all old ones.
-        teacher: the old network. For every level of an old task it is asked for its highest
-            level: the best that is known of that task.
+        teacher: the old network. Its highest level of an old task teaches all levels of that
+            task.
         new_task: name of the task to learn.
 
     Returns:

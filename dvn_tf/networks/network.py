@@ -25,18 +25,17 @@ from dvn_tf.units import UnitPartition, Units, UnitTable
 
 @keras.saving.register_keras_serializable("dvn_tf")
 class DeepVirtualNetwork(keras.Model):
-    """k x n_h virtual networks in one network whose channels are cut into units.
+    """k x n_h virtual networks in one network whose channels are divided into units.
 
     A functional Keras model from a dict of images {task: (batch, height, width, channels)},
-    pixel values 0..255, to a dict of logits {"task/level1": (batch, classes), ...}. It is
-    compiled, fitted, saved and loaded as any other; `dvn_tf.networks.objectives.joint_objective`
-    gives `compile` the loss of Eq. 4.
+    pixel values 0..255, to a dict of logits {"task/level1": (batch, classes), ...}. Compile, fit,
+    save and load it as any other; `dvn_tf.joint_objective` gives `compile` the loss of Eq. 4.
 
     Args:
         tasks: the k tasks, in the order of the table's rows.
         table: which units each (task, level) uses.
         backbone: `WideResNet`, `ResNet` or one like them.
-        partition: the channel fraction of each unit; None cuts evenly.
+        partition: the channel fraction of each unit; None divides evenly.
         weight_decay: SGD's decay d as Torch counts it: d/2 * sum(w^2) in the loss, once for
             every kernel of the network. Batch normalization and biases are not decayed.
         map_size: side in pixels of the maps where all tasks meet, see `input_strides`.
@@ -153,10 +152,10 @@ class DeepVirtualNetwork(keras.Model):
         )
 
     def stored_parameters(self) -> tuple[int, int]:
-        """How many the whole network has, all virtual networks together: N_T of Table 1.
+        """The number of parameters of the whole network: N_T of Table 1.
 
         Returns:
-            The paper's count and all, see `dvn_tf.networks.accounting.Cost`.
+            The paper's count and the count of all, see `dvn_tf.networks.accounting.Cost`.
         """
         convolutions = [layer for layer in self.layers if isinstance(layer, UnitConv2D)]
         return sum(layer.count_params() for layer in convolutions), self.count_params()
@@ -164,8 +163,8 @@ class DeepVirtualNetwork(keras.Model):
     def extract(self, task: str, level: int) -> keras.Model:
         """The virtual network (task, level) as a plain model of stock Keras layers.
 
-        It is built at the sub-network's own widths and holds copies of just its weights;
-        images in (as `TaskInfo.image_shape`, pixel values 0..255), logits out.
+        The model is built at the virtual network's own widths and has copies of its weights
+        alone. It takes images (batch, *image_shape) with pixel values 0..255 and gives logits.
 
         Raises:
             UserError: if there is no such task or level.
@@ -246,7 +245,7 @@ def plain_network(
     Args:
         task: gives the input, its normalization and the number of classes.
         backbone: as for `DeepVirtualNetwork`.
-        partition: the channel fractions of the units; None with `units` None is no cut.
+        partition: the channel fractions of the units; None is a single unit.
         units: the units whose channels the network has; None means all channels.
         stride: of the input layer in pixels; None brings the maps to at most 32 pixels.
         weight_decay: as for `DeepVirtualNetwork`.
@@ -279,7 +278,7 @@ def load_network(file) -> DeepVirtualNetwork:
         file: its path.
 
     Raises:
-        UserError: if the file is cut short, damaged or holds no deep virtual network.
+        UserError: if the file is damaged or has no deep virtual network.
     """
     try:
         with current_weights(file) as current:

@@ -1,4 +1,4 @@
-"""What happens between the batches and epochs of a training run."""
+"""Callbacks of training: checkpoints, progress, TensorBoard, a loss that is not finite."""
 
 import math
 import time
@@ -15,14 +15,14 @@ _TITLES = {"_accuracy": "accuracy/", "_cross_entropy": "loss/", "_distillation":
 
 
 class StopWhenNotFinite(keras.callbacks.Callback):
-    """Ends a run whose loss is NaN or infinite, before anything of it is saved.
+    """Ends a run before a loss that is NaN or infinite reaches a checkpoint.
 
     Args:
-        folder: the run's folder, to say what can be gone back to.
+        folder: the run's folder, whose last checkpoint the message names.
 
     Raises:
-        UserError: at the first step with such a loss, or at the end of an epoch that left
-            weights which are not finite.
+        UserError: at the first step with such a loss, or at the end of an epoch after which a
+            weight is not finite.
     """
 
     def __init__(self, folder: RunFolder):
@@ -39,7 +39,7 @@ class StopWhenNotFinite(keras.callbacks.Callback):
             self._stop(f"the loss became {logs['loss']} at step {batch + 1}")
 
     def on_epoch_end(self, epoch, logs=None):
-        # The last update of an epoch is in no loss yet.
+        # No loss has seen the last update of an epoch yet.
         for weight in self.model.weights:
             if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
                 self._stop(f"{weight.path} is no longer finite after the last step")
@@ -80,7 +80,7 @@ class SaveEpochs(keras.callbacks.Callback):
 class Progress(keras.callbacks.ProgbarLogger):
     """Keras's progress bar with the summed loss and the mean accuracy of all outputs.
 
-    k x n_h outputs have too many figures for a line; TensorBoard shows each.
+    A line cannot show the figures of k x n_h outputs one by one; TensorBoard does.
     """
 
     def on_train_batch_end(self, batch, logs=None):
@@ -96,9 +96,9 @@ class Progress(keras.callbacks.ProgbarLogger):
 class TensorBoard(keras.callbacks.Callback):
     """Writes every output's loss and accuracy, under names that sort by task and level.
 
-    The tags are "accuracy/<task>/level<l>" and "loss/<task>/level<l>", or for a task that is kept
-    "distillation/<task>/level<l>", the runs "train" and "test"; with them go the summed loss, the
-    learning rate and the configuration as text.
+    Tags are "accuracy/<task>/level<l>" and "loss/<task>/level<l>", for an old task
+    "distillation/<task>/level<l>", in the runs "train" and "test". The summed loss, the learning
+    rate and the configuration as text are written, too.
 
     Args:
         log_dir: folder of the event files.
@@ -143,11 +143,11 @@ class TensorBoard(keras.callbacks.Callback):
 
 
 def epoch_figures(logs: dict) -> dict[str, float]:
-    """An epoch's logs without those of Keras's losses that padding would distort.
+    """The logs of an epoch, without the losses of Keras that padding distorts.
 
-    Batches of test images are padded where one task has fewer than another. The metrics leave
-    padding out; Keras's own losses average over batches, empty ones too. So the test loss is
-    put together from the outputs' cross-entropies (Eq. 4 or 6, without the L2 term).
+    Batches of test images are padded where one task has fewer images than another. Metrics ignore
+    the padding, but Keras's own losses are means over all batches, including empty ones. The test
+    loss is therefore the sum of the outputs' cross-entropies (Eq. 4 or 6, without the L2 term).
 
     Args:
         logs: as Keras hands them to callbacks.

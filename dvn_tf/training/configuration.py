@@ -1,7 +1,7 @@
 """gin: which names a gin file may set, and how the files are read.
 
-This is the only module of the library that knows gin. A file fills the fields of `Scenario`,
-`Recipe`, `Task`, the backbones and the methods; strictly, so that a typo is an error.
+No other module of the library knows gin. A gin file sets fields of `Scenario`, `Recipe`, `Task`,
+the backbones and the methods. An unknown name is an error, so that a typo is noticed.
 """
 
 import dataclasses

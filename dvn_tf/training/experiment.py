@@ -9,13 +9,13 @@ from dvn_tf.training.recipe import Recipe
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """What a run does, all of it.
+    """Everything that determines a run.
 
     Args:
         scenario: what is learned.
         recipe: how it is trained.
         method: which networks are trained on what.
-        config: the operative configuration: a gin file with every value that was used.
+        config: the operative configuration: a gin file with every value in use.
     """
 
     scenario: Scenario

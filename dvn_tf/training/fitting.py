@@ -1,4 +1,4 @@
-"""Training a network by a recipe, with checkpoints from which an interrupted run goes on."""
+"""Fits a network by a recipe, with checkpoints from which an interrupted run continues."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,8 +27,8 @@ def prepare_backend(recipe: Recipe) -> None:
 def rewrite_graphs(wanted: bool) -> None:
     """Switches TensorFlow's rewriting of graphs (Grappler) for functions called from now on.
 
-    On a CPU the rewriting of a k x n_h network costs more than all that it gains, see
-    docs/speed.md; on a GPU it chooses the layout of the convolutions.
+    On a CPU, rewriting the graph of a k x n_h network takes longer than it ever saves, see
+    docs/speed.md. On a GPU it chooses the layout of the convolutions.
     """
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not wanted})
 
@@ -82,8 +82,9 @@ def compile_network(
 ) -> None:
     """Compiles a network and creates all variables that its training needs.
 
-    TensorFlow traces a step twice if the first trace creates variables, and Keras creates those
-    of optimizer and metrics in the first step; for a k x n_h network a trace takes many seconds.
+    Keras creates the variables of optimizer and metrics in the first step, and TensorFlow traces a
+    step a second time if the first trace created variables. For a k x n_h network, a trace takes
+    many seconds.
 
     Args:
         network: any functional model with logits, or a dict of them, as output.
@@ -113,15 +114,16 @@ def train(
     folder: RunFolder,
     config: str,
 ) -> None:
-    """Trains a network, going on from the newest checkpoint in the folder if there is one.
+    """Trains a network, from the newest checkpoint in the folder if there is one.
 
-    Order and augmentation of the images depend on seed and epoch alone and a checkpoint
-    holds all the rest, so an interrupted run ends with the weights of one that never was.
+    The order and augmentation of images depend on the seed and the epoch alone, and a checkpoint
+    has everything else. An interrupted run therefore ends with the same weights as an
+    uninterrupted one.
 
     Args:
         network: the network to fit, not compiled.
         task_data: the images to learn from, of the network's inputs.
-        outputs: for each of their tasks, the network's outputs that learn from it.
+        outputs: {task: the network's outputs that learn from its images}.
         objective: arguments for `compile`, as `dvn_tf.networks.objectives` gives them.
         recipe: the hyper-parameters.
         folder: the run's folder.
@@ -169,7 +171,7 @@ def evaluate(
     Args:
         network: a compiled network.
         task_data: the images of the network's inputs.
-        outputs: for each of their tasks, the network's outputs that read it.
+        outputs: {task: the network's outputs that read its images}.
         batch_size: images of each task at a time.
 
     Returns:

@@ -1,7 +1,7 @@
-"""Going on from an old task's network that another run of the sequence has trained.
+"""The initial checkpoint of a sequence: the first task's network, taken from another run.
 
-Methods that start from the same old network, such as LwF, Feature Extraction and DA-CNN, need
-it trained once a seed.
+LwF, Feature Extraction and DA-CNN start from the same network of the first task; with this it is
+trained only once for each seed.
 """
 
 import pathlib
@@ -23,21 +23,21 @@ def check_initial_run(
     """Checks that the first stage of a run is the one that an experiment would train.
 
     Args:
-        initial_run: the run's folder.
-        stages: the stages of the method that is to go on from it.
-        experiment: what is to be run.
+        initial_run: folder of the other run.
+        stages: the stages of the method that continues from it.
+        experiment: the experiment to run.
         info: the first task.
         map_size: height of the maps where all tasks of the sequence meet.
 
     Raises:
-        UserError: if the old run is missing, unfinished, damaged, of another shape or trained
-            by another recipe.
+        UserError: if the initial run is missing, unfinished or damaged, or if its first network
+            has another shape or was trained by another recipe.
     """
     stage, run = stages[0], pathlib.Path(initial_run)
     if len(stages) < 2:
         raise UserError(
-            f"{experiment.method.title} on {experiment.scenario.name} has one stage and goes on "
-            "from no old run: leave --initial_run out"
+            f"{experiment.method.title} on {experiment.scenario.name} has a single stage, so that "
+            "an initial run is of no use: leave --initial_run out"
         )
     folder = RunFolder(run / stage.name)
     if not (run / "config.gin").is_file() or folder.stage() is None:
@@ -49,7 +49,10 @@ def check_initial_run(
     theirs, ours = scenario.tasks[0], experiment.scenario.tasks[0]
     if (theirs, recipe) != (ours, experiment.recipe):
         what = "task" if theirs != ours else "recipe (epochs, seed and the like)"
-        raise UserError(f"the old run {run} is of another {what}: train the old task anew")
+        raise UserError(
+            f"the initial run {run} has another {what}: leave --initial_run out, or name a run "
+            "with the same"
+        )
     network = folder.load_model()
     known = network.tasks[0]
     shapes = [
@@ -58,17 +61,17 @@ def check_initial_run(
     ]
     if shapes[0] != shapes[1]:
         raise UserError(
-            f"the old run {run} is of another shape: it has {_describe(*shapes[0])}, but "
-            f"{experiment.method.title} starts from {_describe(*shapes[1])}"
+            f"the initial run {run} has another shape: {_shape_text(*shapes[0])}, but "
+            f"{experiment.method.title} starts from {_shape_text(*shapes[1])}"
         )
 
 
 def copy_first_stage(initial_run, folder: RunFolder, name: str) -> None:
-    """Copies a finished stage of another run, so that the new run is whole by itself.
+    """Copies a finished stage of another run, so that the new run is complete by itself.
 
     Args:
-        initial_run: the other run's folder.
-        folder: the new run's folder of the stage; one that is there already is left.
+        initial_run: folder of the other run.
+        folder: the stage's folder in the new run; left alone if the stage is there already.
         name: of the stage.
     """
     if folder.stage() is None:
@@ -79,7 +82,7 @@ def copy_first_stage(initial_run, folder: RunFolder, name: str) -> None:
             )
 
 
-def _describe(backbone, table, partition, map_size, image_shape, num_classes) -> str:
+def _shape_text(backbone, table, partition, map_size, image_shape, num_classes) -> str:
     units = table.units(1, table.num_levels)
     return (
         f"{backbone.name} with units {units} of {partition.num_units}, images of "

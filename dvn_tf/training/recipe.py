@@ -17,14 +17,14 @@ class Recipe:
         schedule: "step" (multiply by `decay_factor` at each milestone), "cosine" or "constant".
         milestones: for "step", where the rate drops, as fractions of all steps.
         decay_factor: for "step".
-        warmup_epochs: for "cosine", the rate rises linearly from 0 over so many epochs first.
+        warmup_epochs: for "cosine", number of epochs in which the rate first rises linearly from 0.
         momentum: of Nesterov's method.
         weight_decay: SGD's decay d as Torch counts it, d/2 * sum(w^2) in the loss; kernels only.
         dtype: Keras dtype policy; "mixed_float16" or "mixed_bfloat16" for mixed precision.
         seed: of the initial weights, the order of images and their augmentation.
         evaluate_every: epochs between evaluations on the test images; the last is always one.
-        deterministic: the same command gives the same weights, bit for bit, on CPUs.
-        jit_compile: compile the step with XLA; pays on GPUs, for small networks.
+        deterministic: whether the same command gives the same weights, bit for bit, on CPUs.
+        jit_compile: whether to compile the step with XLA, which can pay on GPUs.
 
     Raises:
         UserError: if a value makes no sense.
@@ -59,10 +59,11 @@ class Recipe:
                 f"there is no schedule {self.schedule!r}: use 'step', 'cosine' or 'constant'"
             )
         if self.warmup_epochs and self.schedule != "cosine":
-            raise UserError("Recipe.warmup_epochs goes with the schedule 'cosine' alone")
+            raise UserError("Recipe.warmup_epochs needs Recipe.schedule = 'cosine'")
         if self.warmup_epochs >= self.epochs and self.warmup_epochs:
             raise UserError(
-                f"{self.warmup_epochs} epochs of warm-up leave none of the {self.epochs} to train"
+                f"Recipe.warmup_epochs must be fewer than the {self.epochs} epochs, not "
+                f"{self.warmup_epochs}"
             )
         if list(self.milestones) != sorted(self.milestones) or not all(
             0 < milestone < 1 for milestone in self.milestones

@@ -1,4 +1,4 @@
-"""What a run is remembered by: `results.json`, and the one network that its stages end in."""
+"""The results of a run: the network for all tasks, and the contents of `results.json`."""
 
 from collections.abc import Mapping, Sequence
 
@@ -23,8 +23,8 @@ def final_network(
 ) -> DeepVirtualNetwork:
     """The network that serves all tasks of a scenario when its stages are done.
 
-    Where the last stage's network has all tasks it is that one. Else it is put together: of each
-    task the last network that had it gives its virtual networks, on the kernels of all.
+    If the last stage's network has all tasks, it is that one. Otherwise the network is assembled:
+    each task's virtual networks come from the last stage that had the task.
 
     Args:
         scenario: the scenario.
@@ -64,8 +64,8 @@ def collect_results(
 
     Args:
         experiment: scenario, recipe and method.
-        records: what `train_stage` gave for each.
-        networks: what the method stores, with the level that each network's first is.
+        records: for each stage, what `train_stage` returned.
+        networks: the networks that the method stores, each with the number of its first level.
         task_data: the images of all tasks, in the scenario's order.
 
     Returns:
@@ -151,7 +151,7 @@ def _outputs(network, first_level, task_data, scenario, batch_size) -> dict[str,
     costs = network.costs()
     results = {}
     for name, (task, level, units) in network.virtual_networks.items():
-        # Densities are shares of the scenario's backbone, also those of other backbones.
+        # A density is a share of the scenario's backbone, whatever backbone the network has.
         whole = cost(task, scenario.backbone, UnitPartition.even(1), (1,))
         results[output_name(task.name, first_level + level - 1)] = measured[name] | {
             "units": list(units),

@@ -1,15 +1,15 @@
-"""The folder of one run: what one program writes there, the next reads.
+"""The folder of one run, which one program writes and the next reads.
 
-config.gin     the operative configuration, every value that was used
+config.gin     the operative configuration, with every value in use
 table.png      the task x level table
 checkpoints/   weights and optimizer after each of the last epochs
 history.json   losses and accuracies of every epoch
 tensorboard/   the same for TensorBoard
 model.keras    the trained network
-stage.json     what a training gave; written after its network
+stage.json     the record of a finished stage; written after its network
 results.json   every output's accuracy and cost; written last
 
-A run of several stages has a folder of this form for each stage in it.
+A run of several stages has a folder of this form inside it for each stage.
 """
 
 import difflib
@@ -29,7 +29,7 @@ KEPT_CHECKPOINTS = 2
 
 
 class RunFolder:
-    """One run's folder, made if absent.
+    """The folder of one run.
 
     Args:
         path: the folder.
@@ -42,10 +42,11 @@ class RunFolder:
         return str(self.path)
 
     def check(self, config: str) -> None:
-        """Checks that the folder is free, or holds a run of this configuration.
+        """Checks that the folder is free, or has a run of this configuration.
 
         Raises:
-            UserError: if it holds a run of another one, or other files; nothing is changed.
+            UserError: if it has a run of another configuration, or other files. Nothing is
+                changed.
         """
         file = self.path / "config.gin"
         if file.exists():
@@ -63,7 +64,7 @@ class RunFolder:
             )
 
     def claim(self, config: str) -> None:
-        """Takes the folder for a run of this configuration.
+        """Makes the folder if absent, and writes the configuration into it.
 
         Raises:
             UserError: as `check`, or if the folder cannot be made.

@@ -30,19 +30,20 @@ def default_folder(experiment: Experiment, runs_dir="runs") -> RunFolder:
 def run(experiment: Experiment, folder: RunFolder, data_dir=None, initial_run=None) -> dict:
     """Trains what a method trains on a scenario, and writes a run folder.
 
-    An interrupted run goes on where it stopped; a finished one is only reported.
+    An interrupted run goes on where it stopped. Of a finished run, only the results are printed.
 
     Args:
         experiment: scenario, recipe and method.
         folder: the run's folder.
         data_dir: the folder of TFDS; None is TFDS's own.
-        initial_run: a run of the same sequence whose first stage is taken over instead of trained.
+        initial_run: folder of a run of the same sequence; its first stage is copied instead of
+            trained.
 
     Returns:
         What `results.json` holds.
 
     Raises:
-        UserError: if the settings, the data, the run folder or the initial run cannot be used.
+        UserError: if the settings, the data or one of the folders cannot be used.
     """
     scenario, recipe, method = experiment.scenario, experiment.recipe, experiment.method
     stages = method.stages(scenario, recipe.epochs)
@@ -89,11 +90,11 @@ class _Run:
         taken = sorted({"checkpoints", "export", "tensorboard"} & {stage.name for stage in stages})
         if taken:
             raise UserError(
-                f"a task named {taken[0]!r} would share that folder of the run with other files: "
-                "name it otherwise"
+                f"a task cannot be named {taken[0]!r}: the run folder has a folder of that name; "
+                "choose another name"
             )
         infos = [data.describe(task, data_dir) for task in self.tasks.values()]
-        # One for all stages, also for those whose own tasks would come to another.
+        # The same for all stages, even if the tasks of one alone would allow another.
         self.map_size = common_map_size(infos, experiment.scenario.map_size)
         self.networks: dict[str, DeepVirtualNetwork] = {}
         if initial_run is not None:
@@ -137,7 +138,7 @@ class _Run:
     def _train(self, stage: Stage, task_data: dict[str, TaskData]) -> dict:
         learned = [task_data[name] for name in stage.learned]
         recipe = dataclasses.replace(self.experiment.recipe, epochs=stage.epochs)
-        # All that can be wrong with the images is found before the folder is touched.
+        # Problems with the images must be found before the folder is touched.
         pipelines.steps_per_epoch(learned, recipe.batch_size)
         config, folder = self.experiment.config, self._folder(stage)
         self.folder.claim(config)
@@ -159,21 +160,21 @@ class _Run:
         return record
 
     def _known_tasks(self, stage: Stage) -> dict[str, TaskInfo]:
-        """What the earlier networks know of their tasks: their images are not asked again."""
+        """The tasks of earlier networks; their images are not loaded again."""
         known = {}
         for name in stage.starts_from:
             known |= self.networks[name].tasks_by_name
         return known
 
     def _seed(self, stage: Stage) -> int:
-        """Seeds a stage's first weights: stages of one shape must not start from equal ones."""
+        """The seed of a stage's first weights; stages of one shape must not start equal."""
         seed = self.experiment.recipe.seed
         if stage is self.stages[0]:
             return seed
         return zlib.crc32(f"{seed}/{stage.name}".encode())
 
     def _stored_networks(self) -> list[tuple[DeepVirtualNetwork, int]]:
-        """The networks that serve all tasks, each with the level that its first level is."""
+        """The networks that serve all tasks, each with the number of its first level."""
         if not self.experiment.method.one_network:
             return [(self.networks[stage.name], stage.first_level) for stage in self.stages]
         scenario = self.experiment.scenario

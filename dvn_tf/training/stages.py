@@ -73,7 +73,7 @@ def train_stage(
 
     Returns:
         {"name", "learned", "epochs", "seconds", "outputs": {"task/level1": {"accuracy",
-        "loss"}, ...}}: what was trained for how long, and what it reached on the test images.
+        "loss"}, ...}}: what was trained, how long, and the results on the test images.
     """
     if stage.heads_only:
         _freeze_all_but_heads(network)
@@ -88,7 +88,7 @@ def train_stage(
             stage.temperature,
             stage.distillation_weight,
         )
-        # On the new images the old tasks' outputs are learned too.
+        # The old tasks' outputs are learned on the new images, too.
         outputs = {new_task: list(network.virtual_networks)}
     fitting.train(model, task_data, outputs, objective, recipe, folder, config)
     history = folder.history(recipe.epochs)

@@ -1,9 +1,8 @@
-"""Methods, seeds, tasks and levels side by side in TensorBoard.
+"""What a finished run writes for TensorBoard, to compare methods, seeds, tasks and levels.
 
-Every finished run has its final accuracies and hyper-parameters (the HParams tab); a layout
-overlays the levels of each task (the Custom Scalars tab), and the choice of runs there the
-methods. All is written with TensorBoard's own package: TensorFlow, which its `hparams.api` would
-import, is not.
+Final accuracies and hyper-parameters appear in the HParams tab. A layout in the Custom Scalars tab
+overlays the levels of each task, and the methods of all runs that are selected there. Everything
+is written with TensorBoard's own package, since its `hparams.api` would import TensorFlow.
 """
 
 import pathlib
@@ -13,7 +12,7 @@ from collections.abc import Iterable
 
 from dvn_tf.files import atomic_file
 
-# A name of its own, written whole: a second writing replaces the first.
+# Always the same name, so that writing again replaces the file.
 _FILE = "events.out.tfevents.{}"
 HPARAMS = ("method", "scenario", "seed", "backbone", "units", "epochs", "batch_size")
 FINAL = "final"  # the folder of what is written at a run's end, beside its `train` and `test`
@@ -22,9 +21,9 @@ FINAL = "final"  # the folder of what is written at a run's end, beside its `tra
 def write_run(log_dir, results: dict) -> None:
     """Writes what only a finished run knows: final accuracies and hyper-parameters.
 
-    They have a folder of their own. No experiment is declared: TensorBoard knows just one,
-    which would hide the outputs of all scenarios but its own, and without one it shows the
-    settings that differ and every scalar of these folders.
+    They go into a folder of their own. No HParams experiment is declared: TensorBoard takes only
+    one and would hide the outputs of all other scenarios. Without one, it shows the settings that
+    differ and every scalar of these folders.
 
     Args:
         log_dir: the run's TensorBoard folder, above its `train` and `test`.
@@ -32,7 +31,7 @@ def write_run(log_dir, results: dict) -> None:
     """
     from tensorboard.plugins.hparams import summary_v2
 
-    # Runs of one name would be one group, over all scenarios below TensorBoard's folder.
+    # TensorBoard would group runs of the same name, even those of different scenarios.
     group = "{scenario} {method} seed {seed}".format(**results)
     values = {name: results[name] for name in HPARAMS}
     began = time.time() - results["seconds"]

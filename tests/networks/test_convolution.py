@@ -73,7 +73,7 @@ def images(rng, shape):
         ((1, 2, 3, 4), (1, 2, 3, 4)),
         ((1, 3), (1, 3)),  # a gather
         ((1, 2, 4), (1, 2, 4)),
-        (None, (3,)),  # an input layer's output, which is not cut
+        (None, (3,)),  # an input layer's output, which is not partitioned
         (None, (1, 4)),
     ],
 )
@@ -95,11 +95,11 @@ def test_convolution_equals_numpys_with_the_sub_kernel(
 UNIT_SETS = [(1,), (1, 2), (2,), (1, 3), (1, 3, 4), (2, 3), (1, 2, 3, 4), (1, 2)]
 
 
-@pytest.mark.parametrize("cut", [True, False], ids=["cut", "uncut"])
-def test_one_call_for_several_networks_equals_calls_one_by_one(cut):
+@pytest.mark.parametrize("partitioned", [True, False], ids=["partitioned", "whole"])
+def test_one_call_for_several_networks_equals_calls_one_by_one(partitioned):
     layer = conv_layer(UNEVEN, 10, 20)
     rng = np.random.default_rng(1)
-    in_units = UNIT_SETS if cut else [None] * len(UNIT_SETS)
+    in_units = UNIT_SETS if partitioned else [None] * len(UNIT_SETS)
     # Batches of different sizes, as they may be.
     xs = [
         images(rng, (batch, 4, 4, len(channels(UNEVEN, 10, units))))
@@ -112,12 +112,12 @@ def test_one_call_for_several_networks_equals_calls_one_by_one(cut):
         np.testing.assert_array_equal(y, alone)
 
 
-@pytest.mark.parametrize("cut", [True, False], ids=["cut", "uncut"])
+@pytest.mark.parametrize("partitioned", [True, False], ids=["partitioned", "whole"])
 @pytest.mark.parametrize("unit_sets", [UNIT_SETS, UNIT_SETS[:1], [(2,), (1, 3)]])
-def test_kernel_gradient_equals_that_of_gathered_kernels(unit_sets, cut):
+def test_kernel_gradient_equals_that_of_gathered_kernels(unit_sets, partitioned):
     layer = conv_layer(UNEVEN, 10, 20, strides=2)
     rng = np.random.default_rng(2)
-    in_units = unit_sets if cut else [None] * len(unit_sets)
+    in_units = unit_sets if partitioned else [None] * len(unit_sets)
     rows = [channels(UNEVEN, 10, units) for units in in_units]
     columns = [channels(UNEVEN, 20, units) for units in unit_sets]
     xs = [tf.constant(images(rng, (2, 6, 6, len(row)))) for row in rows]
