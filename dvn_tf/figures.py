@@ -1,5 +1,6 @@
 """The picture of a task x level table."""
 
+import os
 import pathlib
 from collections.abc import Sequence
 
@@ -16,7 +17,7 @@ _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#
 
 
 def draw_table(
-    path,
+    path: str | os.PathLike,
     table: UnitTable,
     tasks: Sequence[str] | None = None,
     partition: UnitPartition | None = None,

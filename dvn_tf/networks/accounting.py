@@ -7,7 +7,7 @@ everything that inference needs.
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dvn_tf.networks.backbones import Backbone
 from dvn_tf.networks.heads import Head
@@ -180,7 +180,7 @@ def cost(
 
 
 def costs(
-    tasks,
+    tasks: Sequence[TaskInfo],
     table: UnitTable,
     backbone: Backbone,
     partition: UnitPartition | None = None,

@@ -5,6 +5,7 @@ stock Keras layers that holds one virtual network and nothing else.
 """
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -68,7 +69,7 @@ class DeepVirtualNetwork(keras.Model):
         partition: UnitPartition | None = None,
         weight_decay: float = 0.0,
         map_size: int | None = None,
-        dtype=None,
+        dtype: str | keras.DTypePolicy | None = None,
         frozen_units: Units = (),
         heads: Mapping[str, Head] | None = None,
         **kwargs,
@@ -211,7 +212,7 @@ class DeepVirtualNetwork(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config: dict, custom_objects=None) -> "DeepVirtualNetwork":
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> "DeepVirtualNetwork":
         config = current_config(config)
         heads = config.pop("heads", {})
         return cls(
@@ -235,7 +236,7 @@ def plain_network(
     units: Units | None = None,
     stride: int | None = None,
     weight_decay: float = 0.0,
-    dtype=None,
+    dtype: str | keras.DTypePolicy | None = None,
     head: Head | None = None,
     head_name: str = "head",
     name: str | None = None,
@@ -271,7 +272,7 @@ def plain_network(
     return keras.Model(image, logits, name=name)
 
 
-def load_network(file) -> DeepVirtualNetwork:
+def load_network(file: str | os.PathLike) -> DeepVirtualNetwork:
     """Loads a `.keras` file that a run has written, in Keras's safe mode.
 
     Args:
