@@ -15,8 +15,9 @@ from dvn_tf.methods import METHODS
 from dvn_tf.networks.accounting import costs
 from dvn_tf.networks.backbones import ResNet, WideResNet
 from dvn_tf.networks.distillation import distilling_network
-from dvn_tf.networks.network import DeepVirtualNetwork, load_network, plain_network
+from dvn_tf.networks.network import DeepVirtualNetwork, load_network
 from dvn_tf.networks.objectives import joint_objective, sequential_objective
+from dvn_tf.networks.plain_network import plain_network
 from dvn_tf.tasks import TaskInfo
 from dvn_tf.units import UnitPartition, UnitTable
 

@@ -20,7 +20,7 @@ from dvn_tf import data
 from dvn_tf.data import ImageSet, TaskData, pipelines
 from dvn_tf.methods.scenario import Scenario
 from dvn_tf.networks import objectives
-from dvn_tf.networks.network import plain_network
+from dvn_tf.networks.plain_network import plain_network
 from dvn_tf.tasks import TaskInfo
 from dvn_tf.training import fitting
 from dvn_tf.training.recipe import Recipe

@@ -97,6 +97,7 @@ class UnitConv2D(keras.layers.Layer):
             self.partition.intervals(self.in_channels, stored_in),
             self.partition.intervals(self.filters, self.stored_units),
         )
+        # (size, size, channels of the stored input units, channels of the stored output units)
         rows, columns = (sum(b - a for a, b in intervals) for intervals in self.stored)
         self.kernel = self.add_weight(
             name="kernel",
@@ -123,6 +124,7 @@ class UnitConv2D(keras.layers.Layer):
             for before, after in zip(in_units, out_units, strict=True)
         ]
         kernels = self._nested_kernels(set(wanted))
+        # Each x (b, h, w, c_in) becomes (b, h / strides, w / strides, c_out).
         return [
             ops.conv(x, kernels[blocks], strides=self.strides, padding="same")
             for x, blocks in zip(inputs, wanted, strict=True)

@@ -205,8 +205,10 @@ class TensorLayers(LayerSet[Features]):
         for unit in units:
             old = self.partition.width(old_width, (unit,))
             new = self.partition.width(new_width, (unit,))
-            part = take_channels(tensor, ((start, start + old),), axis=3)
-            parts.append(keras.ops.pad(part, ((0, 0), (0, 0), (0, 0), (0, new - old))))
+            part = take_channels(tensor, ((start, start + old),), axis=3)  # (b, h, w, old)
+            parts.append(  # (b, h, w, new)
+                keras.ops.pad(part, ((0, 0), (0, 0), (0, 0), (0, new - old)))
+            )
             start += old
         return parts[0] if len(parts) == 1 else keras.ops.concatenate(parts, axis=3)
 

@@ -118,7 +118,7 @@ def _normalize_batches(epsilon: float):
 
     @ops.custom_gradient
     def normalize(gamma, beta, *inputs):
-        means = [ops.mean(x, axis=_POSITIONS) for x in inputs]
+        means = [ops.mean(x, axis=_POSITIONS) for x in inputs]  # each (b, h, w, c) to (c,)
         # Both directions work on x - mean: sums of x itself would cancel where the mean is large.
         centred = [x - mean for x, mean in zip(inputs, means, strict=True)]
         variance = ops.concatenate([ops.mean(ops.square(x), axis=_POSITIONS) for x in centred])
@@ -131,6 +131,7 @@ def _normalize_batches(epsilon: float):
                 upstream = args[0] if len(args) == 1 else args
             # The moving statistics take no gradient: what comes for mean and variance is dropped.
             upstream = upstream[: len(inputs)]
+            # (sum of all c,), like every vector here.
             dbeta = ops.concatenate([ops.sum(dy, axis=_POSITIONS) for dy in upstream])
             products = [
                 ops.sum(dy * x, axis=_POSITIONS) for dy, x in zip(upstream, centred, strict=True)

@@ -7,7 +7,7 @@ import pytest
 
 from dvn_tf.networks.accounting import Cost, cost, costs
 from dvn_tf.networks.backbones import ResNet, WideResNet
-from dvn_tf.networks.network import plain_network
+from dvn_tf.networks.plain_network import plain_network
 from dvn_tf.tasks import TaskInfo
 from dvn_tf.units import UnitPartition, UnitTable
 

@@ -5,7 +5,7 @@ import pytest
 
 from dvn_tf.errors import UserError
 from dvn_tf.networks.backbones import ResNet, WideResNet
-from dvn_tf.networks.network import plain_network
+from dvn_tf.networks.plain_network import plain_network
 from dvn_tf.tasks import TaskInfo
 
 

@@ -19,8 +19,9 @@ import dvn_tf
 from dvn_tf.errors import UserError
 from dvn_tf.networks import network as networks_module
 from dvn_tf.networks.backbones import ResNet, WideResNet
-from dvn_tf.networks.network import DeepVirtualNetwork, load_network, plain_network
+from dvn_tf.networks.network import DeepVirtualNetwork, load_network
 from dvn_tf.networks.objectives import joint_objective
+from dvn_tf.networks.plain_network import plain_network
 from dvn_tf.tasks import TaskInfo
 from dvn_tf.units import UnitPartition, UnitTable
 
