@@ -131,3 +131,14 @@ def test_shares_of_parameters_are_squares_of_channels(parts):
     partition = UnitPartition.by_parameters(cumulative)
     squares = [edge**2 for edge in itertools.accumulate(partition.fractions)]
     assert squares == pytest.approx(cumulative)
+
+
+def test_intervals_of_a_concatenation_count_on_from_layer_to_layer():
+    halves = UnitPartition.even(2)
+    assert halves.intervals((8, 4), (2,)) == ((4, 8), (10, 12))
+    assert halves.intervals((8, 4), (1,)) == ((0, 4), (8, 10))
+    assert halves.intervals((8, 4), (1, 2)) == halves.intervals((8, 4), None) == ((0, 12),)
+    assert halves.width((8, 4), (2,)) == 6
+    gaps = UnitPartition((0.5, 0.25, 0.25))
+    assert gaps.intervals((8, 4), (1, 3)) == ((0, 4), (6, 10), (11, 12))
+    assert gaps.intervals((8,), (2,)) == gaps.intervals(8, (2,))

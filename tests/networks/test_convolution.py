@@ -218,3 +218,19 @@ def test_docstring_examples():
     results = doctest.testmod(layers_module)
     assert results.attempted
     assert not results.failed
+
+
+@pytest.mark.parametrize("units", [(1,), (2,), (1, 2)])
+def test_a_concatenated_input_is_read_by_units_of_each_layer(units):
+    """Of layers of 4 and 6 channels, unit 1 owns channels 0-1 and 4-6, unit 2 owns 2-3 and 7-9."""
+    owned = {1: [0, 1, 4, 5, 6], 2: [2, 3, 7, 8, 9]}
+    rows = sorted(channel for unit in units for channel in owned[unit])
+    columns = [channel for unit in units for channel in ((0, 1), (2, 3))[unit - 1]]
+    rng = np.random.default_rng(0)
+    layer = UnitConv2D(4, 3, fractions=(0.5, 0.5), in_channels=(4, 6))
+    layer.build([(None, None, None, 10)])
+    assert layer.kernel.shape == (3, 3, 10, 4)
+    x = images(rng, (2, 5, 5, len(rows)))
+    [y] = layer([x], in_units=[units], out_units=[units])
+    kernel = np.asarray(layer.kernel)[:, :, rows][..., columns]
+    np.testing.assert_allclose(y, numpy_convolution(x, kernel, 1), rtol=1e-4, atol=1e-5)
