@@ -10,7 +10,7 @@ from dvn_runtime.errors import UserError
 from dvn_runtime.manifest import ExportedTask
 
 
-def check_images(images, task: ExportedTask) -> np.ndarray:
+def check_images(images: np.typing.ArrayLike, task: ExportedTask) -> np.ndarray:
     """Checks that the networks of a task can take some images.
 
     Args:

@@ -13,7 +13,7 @@ from dvn_runtime.errors import UserError
 MANIFEST_FILE = "manifest.json"
 FORMAT_VERSION = 1
 # The formats that this package runs. A manifest may list files of others, which are skipped.
-FORMATS = ("litert", "litert_int8")
+SUPPORTED_FORMATS = ("litert", "litert_int8")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ExportedNetwork:
 
     Attributes:
         file: path of the file relative to the export folder, with forward slashes.
-        format: one of `FORMATS`.
+        format: one of `SUPPORTED_FORMATS`.
         task: name of its task.
         level: its memory level, from 1.
         dtype: dtype of its input, "float32" or "uint8"; pixels lie in 0..255 in both.
@@ -69,7 +69,7 @@ class Manifest:
     Attributes:
         folder: the export folder.
         tasks: the tasks by name.
-        networks: the networks in one of `FORMATS`, in the order of the manifest.
+        networks: the networks in one of `SUPPORTED_FORMATS`, in the order of the manifest.
     """
 
     folder: pathlib.Path
@@ -78,7 +78,7 @@ class Manifest:
 
 
 def read_manifest(export_dir: str | os.PathLike) -> Manifest:
-    """Reads the manifest of an export folder, and checks every entry in one of `FORMATS`.
+    """Reads the manifest of an export folder, and checks every entry in a supported format.
 
     The files themselves are not opened: `network.open_network` checks each before use.
 
@@ -133,7 +133,7 @@ def _parse(folder: pathlib.Path, content) -> Manifest:
     for position, value in enumerate(top.get("files", list)):
         entry = _Entry(value, f"files[{position}]")
         entry.name = repr(entry.get("file", str))
-        if entry.get("format", str) in FORMATS:
+        if entry.get("format", str) in SUPPORTED_FORMATS:
             networks.append(_parse_network(entry, tasks, folder))
     _check_unique([network.file for network in networks], "file")
     _check_unique([f"{n.format} of task {n.task!r} level {n.level}" for n in networks], "network")

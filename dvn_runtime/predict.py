@@ -11,7 +11,7 @@ import warnings
 
 from dvn_runtime.errors import UserError
 from dvn_runtime.images import read_image
-from dvn_runtime.manifest import FORMATS
+from dvn_runtime.manifest import SUPPORTED_FORMATS
 from dvn_runtime.predictor import BudgetedPredictor
 
 _TOP = 3  # classes printed for an image
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--task", required=True, help="Task whose classes the images belong to.")
     parser.add_argument("--budget", help="Memory, such as 8MB or '1.5M params'. Default: no limit.")
     parser.add_argument(
-        "--format", default="litert", help=f"{' or '.join(FORMATS)}. Default: litert."
+        "--format", default="litert", help=f"{' or '.join(SUPPORTED_FORMATS)}. Default: litert."
     )
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="PNG, JPEG or other image file.")
     args = parser.parse_args(argv)

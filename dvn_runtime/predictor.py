@@ -11,7 +11,7 @@ from dvn_runtime.budget import PARAMETERS, Budget, parse_budget
 from dvn_runtime.errors import UserError
 from dvn_runtime.images import check_images
 from dvn_runtime.manifest import (
-    FORMATS,
+    SUPPORTED_FORMATS,
     ExportedNetwork,
     ExportedTask,
     Manifest,
@@ -95,7 +95,7 @@ class BudgetedPredictor:
         )
         self._warn(self._change_budget(parse_budget(budget)))
 
-    def predict(self, task: str, images) -> np.ndarray:
+    def predict(self, task: str, images: np.typing.ArrayLike) -> np.ndarray:
         """Classifies images with the network of a task that is loaded now.
 
         One network answers all images of a call, even if the budget changes meanwhile.
@@ -231,8 +231,8 @@ def _usable_networks(
     manifest: Manifest, format: str, tasks: Collection[str] | None
 ) -> list[ExportedNetwork]:
     """The networks in a format of some tasks, all of which must have a measured accuracy."""
-    if format not in FORMATS:
-        raise UserError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
+    if format not in SUPPORTED_FORMATS:
+        raise UserError(f"format must be one of {', '.join(SUPPORTED_FORMATS)}, not {format!r}")
     of_format = [network for network in manifest.networks if network.format == format]
     served = dict.fromkeys(network.task for network in of_format)
     if not served:

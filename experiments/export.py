@@ -17,7 +17,7 @@ _EXPORT_DIR = flags.DEFINE_string(
 _FORMAT = flags.DEFINE_list(
     "format",
     ["keras", "tf_saved_model"],
-    "Formats to write, such as litert,onnx. An unknown name prints all formats.",
+    "Formats to write, such as litert,onnx; an unknown name lists them all.",
 )
 _TASK = flags.DEFINE_string("task", None, "Name of one task; by default all tasks.")
 _LEVEL = flags.DEFINE_integer("level", None, "One level, from 1; by default all levels.")

@@ -22,7 +22,7 @@ _TASK = flags.DEFINE_string("task", None, "Name of the task; by default the firs
 _FORMAT = flags.DEFINE_list(
     "format",
     ["litert", "litert_int8", "onnx", "tf_saved_model"],
-    "Formats to time. An unknown name prints all formats.",
+    "Formats to time; an unknown name lists them all.",
 )
 _THREADS = flags.DEFINE_integer("threads", 1, "CPU threads of each runtime.", lower_bound=1)
 _ROUNDS = flags.DEFINE_integer("rounds", 50, "How often to time each file.", lower_bound=5)

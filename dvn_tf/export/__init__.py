@@ -5,7 +5,7 @@ selection.py    which virtual networks of a run are exported
 slim.py         one virtual network alone, batch normalization folded
 bundle.py       several virtual networks in one SavedModel, weights stored once
 formats.py      what a format is, and the register of all formats
-*_format.py     one module for each format: how it is written, how it is run
+*_format.py     one module for each format: how files are written and run
 saved_model.py  SavedModels, from which other formats are converted
 metadata.py     what each file says of itself
 manifest.py     manifest.json, the table of contents of an export folder

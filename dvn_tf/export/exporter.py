@@ -1,6 +1,7 @@
 """From a run folder to an export folder."""
 
 import hashlib
+import os
 import pathlib
 from collections.abc import Sequence
 
@@ -17,13 +18,13 @@ from dvn_tf.training.run_folder import RunFolder
 
 
 def export_run(
-    run_dir,
-    export_dir=None,
+    run_dir: str | os.PathLike,
+    export_dir: str | os.PathLike | None = None,
     formats: Sequence[str] = ("keras", "tf_saved_model"),
     task: str | None = None,
     level: int | None = None,
     raw: bool = False,
-    data_dir=None,
+    data_dir: str | os.PathLike | None = None,
 ) -> dict:
     """Writes each virtual network of a finished run as a plain network, in each format.
 
@@ -76,7 +77,11 @@ def export_run(
 
 
 def export_bundle(
-    run_dir, names: Sequence[str], export_dir=None, raw: bool = False, data_dir=None
+    run_dir: str | os.PathLike,
+    names: Sequence[str],
+    export_dir: str | os.PathLike | None = None,
+    raw: bool = False,
+    data_dir: str | os.PathLike | None = None,
 ) -> dict:
     """Writes several virtual networks of a finished run as one SavedModel with shared weights.
 

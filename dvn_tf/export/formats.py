@@ -23,9 +23,9 @@ class Format(Protocol):
     """A file format of exports: how a network is written in it, and how such a file is run.
 
     A class with these members is a format; it need not inherit from this one. Its constructor
-    takes no arguments, and its module imports nothing of `dvn_tf` at the top: to measure the
-    memory that a file takes, `benchmarks.memory` loads that module by itself, in a process
-    without TensorFlow.
+    takes no arguments. Its module must not import `dvn_tf` at the top, only inside `write`: to
+    measure the memory that a file takes, `benchmarks.memory` loads the module by itself, in a
+    process without TensorFlow.
 
     Attributes:
         name: the format's name in `--format`, in the manifest and of its subfolder.
@@ -58,7 +58,6 @@ class Format(Protocol):
             path: the file to write, or an empty folder to fill if `suffix` is "".
             samples: training images, uint8 (n, height, width, channels); None if there are none,
                 which happens only if the format is not `calibrated`.
-
         """
 
     def open(self, path: pathlib.Path, threads: int | None = None) -> Runner:

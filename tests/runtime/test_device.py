@@ -35,8 +35,9 @@ def device_python(tmp_path_factory) -> pathlib.Path:
 
 
 def run(python, *arguments):
+    # -I: neither PYTHONPATH nor the current folder may lend a package.
     return subprocess.run(
-        [python, *map(str, arguments)], capture_output=True, text=True, check=True, cwd="/"
+        [python, "-I", *map(str, arguments)], capture_output=True, text=True, check=True, cwd="/"
     ).stdout
 
 
