@@ -5,7 +5,6 @@ module by its path, too: importing `dvn_tf` would bring in TensorFlow, whatever 
 """
 
 import importlib.util
-import inspect
 import json
 import os
 import pathlib
@@ -32,9 +31,8 @@ def peak_memory(form, path: pathlib.Path, dtype: str, shape) -> dict | None:
         systems than Linux, or for a format that was defined in an interactive session.
     """
     kind = type(form)
-    try:
-        module_file = inspect.getfile(kind)
-    except (TypeError, OSError):
+    module_file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    if module_file is None:
         return None
     # -P: the folder of this module is no place to import from.
     command = [sys.executable, "-P", __file__, module_file, kind.__qualname__]

@@ -21,7 +21,7 @@ def npz():
     file = pathlib.Path(__file__).with_name("npz_format.py")
     spec = importlib.util.spec_from_file_location("npz_format", file)
     module = importlib.util.module_from_spec(spec)
-    sys.modules["npz_format"] = module  # where `inspect` looks for the file of a class
+    sys.modules["npz_format"] = module  # where an import would put it
     spec.loader.exec_module(module)
     export.register_format(module.NpzFormat())
     yield FORMATS["npz"]
