@@ -1,7 +1,7 @@
-"""The small distribution for the device: `pip install ./device`, from a checkout.
+"""The distribution for the device: `pip install ./device`, from a checkout.
 
-The package `dvn_runtime` of the main distribution by itself, so that neither TensorFlow nor Keras
-is installed. Install one of the two distributions in an environment: both own its files.
+It has the package `dvn_runtime` alone, so that it installs neither TensorFlow nor Keras. Do not
+install it beside the main distribution, which has `dvn_runtime` too.
 """
 
 import pathlib
@@ -19,5 +19,6 @@ setup(
     python_requires=">=3.11",
     package_dir={"dvn_runtime": "../dvn_runtime"},
     packages=["dvn_runtime"],
+    package_data={"dvn_runtime": ["py.typed"]},
     install_requires=["ai-edge-litert", "numpy", "pillow"],
 )

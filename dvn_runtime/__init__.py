@@ -1,4 +1,4 @@
-"""Inference on a device whose memory is short and varies.
+"""Inference under a memory budget that may change at any time, for the device.
 
     from dvn_runtime import BudgetedPredictor
 
@@ -6,8 +6,8 @@
     probabilities = predictor.predict("cifar10", images)
     predictor.set_budget("4MB")  # at any time, from any thread
 
-Runs exported LiteRT files and needs NumPy, Pillow and `ai-edge-litert`, but neither TensorFlow
-nor Keras.
+It runs exported LiteRT files. It needs NumPy, Pillow and `ai-edge-litert`, but neither
+TensorFlow nor Keras. `python -m dvn_runtime.predict` classifies image files.
 """
 
 from dvn_runtime.images import read_image

@@ -1,4 +1,4 @@
-"""How much memory networks may take, in bytes or in parameters."""
+"""How much memory the loaded networks may take, in bytes or in parameters."""
 
 import dataclasses
 import decimal
@@ -30,11 +30,11 @@ _BYTES = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)", re.I)
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """An amount that all loaded networks together may take.
+    """The most that all loaded networks together may take.
 
     Args:
         limit: the amount; None is no limit.
-        measure: what is counted, `BYTES` (of the files) or `PARAMETERS`.
+        measure: the unit of the amount, `BYTES` (of the files) or `PARAMETERS`.
     """
 
     limit: int | None
@@ -45,17 +45,17 @@ class Budget:
 
 
 def parse_budget(budget: "str | int | Budget | None") -> Budget:
-    """Reads a budget as a person writes it.
+    """Parses a budget such as people write it.
 
     Args:
-        budget: bytes as a whole number or as text such as "8MB", "500kB" or "2MiB"; parameters
-            as text such as "1.5M params"; None for no limit. Capitals do not matter.
+        budget: a whole number of bytes, or text such as "8MB", "500kB", "2MiB" or
+            "1.5M params", in upper or lower case; None is no limit.
 
     Returns:
         The budget, rounded down to whole bytes or parameters.
 
     Raises:
-        UserError: if it is neither of these, or not positive.
+        UserError: if it cannot be parsed, or is not positive.
     """
     if budget is None or isinstance(budget, Budget):
         return budget or Budget(None)
@@ -83,6 +83,6 @@ def _parse_text(text: str) -> tuple[int, str]:
 
 def _unreadable(budget) -> UserError:
     return UserError(
-        f"{budget!r} is no budget: write bytes such as '8MB', '500kB' or '2MiB', or parameters "
+        f"{budget!r} is no budget: give bytes such as '8MB', '500kB' or '2MiB', or parameters "
         "such as '1.5M params'"
     )

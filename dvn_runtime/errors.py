@@ -1,12 +1,9 @@
-"""The one error that a user can mend.
-
-Programs print it as a single line and exit with 1.
-"""
+"""The error that tells users what they can do; programs print it as one line and exit with 1."""
 
 
 class UserError(ValueError):
-    """Input that cannot be used: the message says what is wrong and what to do.
+    """Raised for settings, files or data that cannot be used.
 
-    Every part of the library raises it for bad settings, files or data. It is a `ValueError`,
-    so that library users can catch it as they would expect.
+    The message says what is wrong and what to do. It is a `ValueError`, which is what callers
+    of a library expect to catch.
     """

@@ -1,4 +1,4 @@
-"""Images on their way into a network: arrays are checked, files are read."""
+"""Input images: checks arrays, and reads files."""
 
 import os
 import warnings
@@ -10,8 +10,8 @@ from dvn_runtime.errors import UserError
 from dvn_runtime.manifest import ExportedTask
 
 
-def check_images(images, task: ExportedTask) -> np.ndarray:
-    """Checks that images are what the networks of a task take.
+def check_images(images: np.typing.ArrayLike, task: ExportedTask) -> np.ndarray:
+    """Checks that the networks of a task can take some images.
 
     Args:
         images: one image (height, width, channels) or a batch (n, height, width, channels),
@@ -22,12 +22,12 @@ def check_images(images, task: ExportedTask) -> np.ndarray:
         The batch, (n, height, width, channels).
 
     Raises:
-        UserError: if shape, type or range of the pixels is another, or a pixel is not a number.
+        UserError: if the shape, dtype or range is wrong, or a pixel is NaN or infinite.
     """
     try:
         batch = np.asarray(images)
     except ValueError:
-        raise UserError("the images differ in shape: resize them first") from None
+        raise UserError("the images differ in shape: resize them to one shape") from None
     if batch.shape == task.image_shape:
         batch = batch[np.newaxis]
     if batch.ndim != 4 or batch.shape[1:] != task.image_shape:
@@ -42,39 +42,41 @@ def check_images(images, task: ExportedTask) -> np.ndarray:
         return batch
     least, greatest = batch.min(), batch.max()
     if not np.isfinite(least + greatest):
-        raise UserError("the images hold pixels that are NaN or infinite")
+        raise UserError("some pixels are NaN or infinite")
     if least < 0 or greatest > 255:
         raise UserError(
-            f"pixels must lie in 0..255, not {least:g}..{greatest:g}: the networks normalize "
-            "them themselves"
+            f"pixels must lie in 0..255, not {least:g}..{greatest:g}: do not normalize them, the "
+            "networks do that"
         )
     if 0 < greatest <= 1:
         warnings.warn(
-            "every pixel is at most 1: networks take pixels of 0..255, not of 0..1", stacklevel=3
+            "no pixel is greater than 1: networks take pixels of 0..255, not of 0..1", stacklevel=3
         )
     return batch
 
 
 def read_image(path: str | os.PathLike, task: ExportedTask) -> np.ndarray:
-    """Reads an image file the way the networks of a task take it.
+    """Reads an image file in the form that the networks of a task take.
 
-    The image is turned upright, resized to the task's size whatever its aspect ratio (bilinear,
-    as in training) and converted to grey or RGB.
+    The image is turned upright, resized to the task's size (bilinear as in training, without
+    keeping the aspect ratio) and converted to grey or RGB.
 
     Args:
-        path: a PNG or JPEG file, or another format that Pillow reads.
+        path: a PNG or JPEG file, or any other that Pillow reads.
         task: the task.
 
     Returns:
         uint8, (height, width, channels).
 
     Raises:
-        UserError: naming the file, if it cannot be read or the task's images are neither grey
-            nor RGB.
+        UserError: if the file cannot be read, or the task's images are neither grey nor RGB.
     """
     height, width, channels = task.image_shape
     if channels not in (1, 3):
-        raise UserError(f"task {task.name!r} takes {channels} channels: files have 1 or 3")
+        raise UserError(
+            f"task {task.name!r} takes {channels} channels, but image files are read with 1 or 3: "
+            "use `predict` with arrays"
+        )
     try:
         with Image.open(path) as opened:
             image = ImageOps.exif_transpose(opened)
@@ -90,8 +92,8 @@ def read_image(path: str | os.PathLike, task: ExportedTask) -> np.ndarray:
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Brings 16-bit grey to 8 bits by scale, where Pillow would cut off all above 255."""
+    """Scales 16-bit grey to 8 bits, where Pillow would clip at 255."""
     if image.mode == "F":
-        raise ValueError("its pixels are floats")
+        raise ValueError("its pixels are floats, not integers")
     wide = np.asarray(image).astype(np.float64)
     return Image.fromarray(np.rint(np.clip(wide, 0, 65535) / 257).astype(np.uint8))

@@ -10,20 +10,21 @@ from collections.abc import Mapping
 
 from dvn_runtime.errors import UserError
 
+MANIFEST_FILE = "manifest.json"
 FORMAT_VERSION = 1
-FORMATS = ("keras", "tf_saved_model", "litert", "litert_int8", "onnx")
-LITERT_FORMATS = ("litert", "litert_int8")
+# The formats that this package runs. A manifest may list files of others, which are skipped.
+SUPPORTED_FORMATS = ("litert", "litert_int8")
 
 
 @dataclasses.dataclass(frozen=True)
 class ExportedTask:
-    """A task of the export folder.
+    """A task that an export folder has networks of.
 
     Attributes:
-        name: of the task.
-        image_shape: (height, width, channels) in pixels.
-        num_classes: size of the output.
-        class_names: in the order of the labels; may be empty.
+        name: its name.
+        image_shape: (height, width, channels) of its images, in pixels.
+        num_classes: the number of its classes.
+        class_names: their names in the order of the labels; empty if unknown.
     """
 
     name: str
@@ -34,19 +35,19 @@ class ExportedTask:
 
 @dataclasses.dataclass(frozen=True)
 class ExportedNetwork:
-    """One file of the export folder.
+    """A virtual network in a file of its own, as the manifest describes it.
 
     Attributes:
-        file: its path relative to the folder, with forward slashes.
-        format: one of `FORMATS`.
-        task: the task it serves.
+        file: path of the file relative to the export folder, with forward slashes.
+        format: one of `SUPPORTED_FORMATS`.
+        task: name of its task.
         level: its memory level, from 1.
-        dtype: of its input, "float32" or "uint8"; pixels lie in 0..255 either way.
+        dtype: dtype of its input, "float32" or "uint8"; pixels lie in 0..255 in both.
         output: "logits" or "probabilities".
-        parameters: all that inference needs.
+        parameters: the number of parameters that inference needs.
         bytes: size of the file.
-        accuracy: of this very file on the test split, 0..1; None if it was not measured.
-        sha256: of the file, in lower-case hexadecimal digits.
+        accuracy: measured with this file on the test split, 0..1; None if it was not measured.
+        sha256: SHA-256 of the file, in lower-case hexadecimal digits.
     """
 
     file: str
@@ -67,8 +68,8 @@ class Manifest:
 
     Attributes:
         folder: the export folder.
-        tasks: by name.
-        networks: one entry a file, in the order of the manifest.
+        tasks: the tasks by name.
+        networks: the networks in one of `SUPPORTED_FORMATS`, in the order of the manifest.
     """
 
     folder: pathlib.Path
@@ -77,23 +78,25 @@ class Manifest:
 
 
 def read_manifest(export_dir: str | os.PathLike) -> Manifest:
-    """Reads the manifest of an export folder and checks every entry.
+    """Reads the manifest of an export folder, and checks every entry in a supported format.
 
-    The files themselves are not opened: `network.load_network` checks each one before use.
+    The files themselves are not opened: `network.open_network` checks each before use.
 
     Args:
         export_dir: the folder that holds `manifest.json`.
 
     Raises:
-        UserError: if there is no manifest or an entry is missing, of a wrong type, doubled, or
+        UserError: if there is no manifest, or if a value is missing, wrong, listed twice or
             leads out of the folder; the message names the entry.
     """
     folder = pathlib.Path(export_dir)
-    path = folder / "manifest.json"
+    path = folder / MANIFEST_FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique_keys)
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}; give an export folder") from None
+        raise UserError(
+            f"cannot read {path}: {error.strerror}; give the folder of an export"
+        ) from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not a manifest: {error}") from None
     try:
@@ -103,7 +106,7 @@ def read_manifest(export_dir: str | os.PathLike) -> Manifest:
 
 
 def _unique_keys(pairs):
-    """Refuses JSON objects with a doubled key, of which `json` would keep the last silently."""
+    """Refuses JSON objects in which a key stands twice: `json` would silently keep the last."""
     content = dict(pairs)
     if len(content) < len(pairs):
         keys = [key for key, _ in pairs]
@@ -117,19 +120,21 @@ def _parse(folder: pathlib.Path, content) -> Manifest:
     version = top.get("format_version", int)
     if version != FORMAT_VERSION:
         raise UserError(
-            f"format_version is {version}, this program reads {FORMAT_VERSION}: use the version "
-            "of dvn_tf that wrote the export"
+            f"format_version is {version}, but this program reads {FORMAT_VERSION}: use the "
+            "version of dvn_tf that wrote the export"
         )
     tasks = {
         name: _parse_task(name, _Entry(value, f"task {name!r}"))
         for name, value in top.get("tasks", Mapping).items()
     }
     if not tasks:
-        raise UserError("there is no task")
+        raise UserError("there is no task in it")
     networks = []
     for position, value in enumerate(top.get("files", list)):
         entry = _Entry(value, f"files[{position}]")
-        networks.append(_parse_network(entry, tasks, folder))
+        entry.name = repr(entry.get("file", str))
+        if entry.get("format", str) in SUPPORTED_FORMATS:
+            networks.append(_parse_network(entry, tasks, folder))
     _check_unique([network.file for network in networks], "file")
     _check_unique([f"{n.format} of task {n.task!r} level {n.level}" for n in networks], "network")
     return Manifest(folder, tasks, tuple(networks))
@@ -150,7 +155,6 @@ def _parse_task(name: str, entry: "_Entry") -> ExportedTask:
 
 
 def _parse_network(entry: "_Entry", tasks, folder: pathlib.Path) -> ExportedNetwork:
-    entry.name = repr(entry.get("file", str))
     task = entry.get("task", str, among=tasks)
     pixels = _Entry(entry.get("input", Mapping), f"{entry.name}, input")
     if pixels.numbers("shape", int) != tasks[task].image_shape:
@@ -169,7 +173,7 @@ def _parse_network(entry: "_Entry", tasks, folder: pathlib.Path) -> ExportedNetw
         raise entry.error("sha256", "64 lower-case hexadecimal digits")
     return ExportedNetwork(
         file=_inside(folder, entry),
-        format=entry.get("format", str, among=FORMATS),
+        format=entry.get("format", str),
         task=task,
         level=entry.get("level", int, least=1),
         dtype=pixels.get("dtype", str, among=("float32", "uint8")),
@@ -182,11 +186,11 @@ def _parse_network(entry: "_Entry", tasks, folder: pathlib.Path) -> ExportedNetw
 
 
 def _inside(folder: pathlib.Path, entry: "_Entry") -> str:
-    """The path of an entry, which must not lead out of the folder, by a link neither."""
+    """The path of an entry, checked to stay in the folder even if it is a link."""
     file = entry.get("file", str)
     path = pathlib.PurePosixPath(file)
     plain = path.parts and not path.is_absolute() and ".." not in path.parts
-    # A doubled file must not pass for two, as "a" and "./a" would; Windows has its own ways out.
+    # "a" and "./a" must not pass for two files; backslash and colon lead out on Windows.
     if not plain or not file.isprintable() or set(file) & set("\\:") or str(path) != file:
         raise entry.error("file", "a plain relative path inside the export folder")
     try:
@@ -219,7 +223,7 @@ class _Entry:
         self.name = name
 
     def get(self, key: str, kind: type, least: int = 0, among=()):
-        """The value of a key, of a given type; numbers at least `least`, texts one of `among`."""
+        """A value of the given type; a number must be at least `least`, a text one of `among`."""
         if key not in self.content:
             raise UserError(f"{self.name} has no {key!r}")
         value = self.content[key]
@@ -232,15 +236,15 @@ class _Entry:
         return value
 
     def numbers(self, key: str, kind: type) -> tuple:
-        """The value of a key that is a list of numbers of one type."""
+        """The value of a key, checked to be a list of numbers."""
         values = self.get(key, list)
         if not all(_is(value, kind) for value in values):
             raise self.error(key, f"a list of numbers of type {kind.__name__}")
         return tuple(values)
 
     def error(self, key: str, expected: str) -> UserError:
-        """The error of a value that is not what it should be."""
-        return UserError(f"{self.name}: {key!r} is {self.content[key]!r}, it must be {expected}")
+        """An error that says what a value is, and what it must be."""
+        return UserError(f"{self.name}: {key!r} is {self.content[key]!r}, but must be {expected}")
 
 
 def _is(value, kind: type) -> bool:

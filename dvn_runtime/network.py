@@ -15,22 +15,22 @@ from dvn_runtime.manifest import ExportedNetwork, ExportedTask
 
 
 class RefusedFileError(UserError):
-    """A file that is not what the manifest says. The message names it and says why."""
+    """Raised for a file that is not what the manifest says; the message names it and says why."""
 
 
 class LoadedNetwork:
-    """A LiteRT network that classifies images, one caller at a time.
+    """A LiteRT network that classifies images; threads may share it.
 
     Args:
         network: its entry in the manifest.
-        task: the task it serves.
+        task: its task.
         content: the bytes of the file, already checked.
-        num_threads: that one prediction may use.
+        num_threads: CPU threads of a prediction.
         pack_weights: whether XNNPACK runs the network; see `BudgetedPredictor`.
 
     Raises:
-        RefusedFileError: if LiteRT cannot read the bytes, or the network's input and output
-            are not what the manifest says.
+        RefusedFileError: if LiteRT cannot load the bytes, or if the network's input or output
+            is not what the manifest says.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class LoadedNetwork:
         self._lock = threading.Lock()  # an Interpreter must not be shared between threads
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """Classifies images one by one, so that memory does not grow with their number.
+        """Classifies images, one at a time so that memory does not grow with their number.
 
         Args:
             images: (n, height, width, channels), pixels 0..255.
@@ -81,12 +81,12 @@ class LoadedNetwork:
         return _softmax(outputs) if self.network.output == "logits" else outputs
 
     def close(self) -> None:
-        """Frees the network; nobody may be using it, or use it afterwards."""
+        """Frees the network. No prediction may be running, and none may follow."""
         self._interpreter = None
         return_memory()
 
     def _port(self, kind: str, shape: tuple[int, ...], dtype: str | None) -> dict:
-        """The network's only input or output, if it is as expected."""
+        """The network's only input or output, checked against the manifest."""
         ports = getattr(self._interpreter, f"get_{kind}_details")()
         found = [f"{np.dtype(port['dtype'])} {tuple(port['shape'].tolist())}" for port in ports]
         expected = [f"{dtype or np.dtype(ports[0]['dtype'])} {shape}"] if ports else ["one"]
@@ -98,27 +98,27 @@ class LoadedNetwork:
         return ports[0]
 
 
-def load_network(
+def open_network(
     folder: pathlib.Path, network: ExportedNetwork, task: ExportedTask, **options
 ) -> LoadedNetwork:
-    """Loads one file of an export folder, if it is the file that the manifest describes.
+    """Loads a file of an export folder after checking that it is what the manifest says.
 
-    The bytes that are hashed are the very bytes that run: were the file mapped into memory, it
-    could change after the check, and cutting it short would kill the process. Measured, a copy
-    takes no more resident memory than a mapping, since loading touches every page of one.
+    The file is read, not mapped into memory: a mapped file could change after the check, and
+    would kill the process if it were cut short. Reading takes no more resident memory, since
+    loading a mapped file touches all of its pages, too.
 
     Args:
         folder: the export folder.
-        network: the entry of the file.
-        task: the task it serves.
-        **options: for `LoadedNetwork`.
+        network: the file's entry in the manifest.
+        task: its task.
+        **options: `num_threads` and `pack_weights` of `LoadedNetwork`.
 
     Raises:
-        RefusedFileError: if the file is missing, damaged, swapped or no such network.
+        RefusedFileError: if the file is missing, damaged, or another network.
     """
     path = folder / network.file
     try:
-        # The size comes first: a file grown to gigabytes must not be read to be refused.
+        # Size first, to refuse a file that has grown to gigabytes without reading it.
         size = path.stat().st_size if path.is_file() else None
         content = path.read_bytes() if size == network.bytes else b""
     except OSError as error:
@@ -131,16 +131,17 @@ def load_network(
         )
     if hashlib.sha256(content).hexdigest() != network.sha256:
         raise RefusedFileError(
-            f"{network.file}: its SHA-256 is not the manifest's: the file is damaged or another's"
+            f"{network.file}: its SHA-256 is not that in the manifest: the file is damaged, or "
+            "another one"
         )
     return LoadedNetwork(network, task, content, **options)
 
 
 def return_memory() -> None:
-    """Gives freed memory back to the operating system, where the C library is glibc.
+    """Returns freed memory to the operating system, if the C library is glibc.
 
-    glibc keeps freed blocks for later. Without this call a process that dropped a network of
-    38 MB was seen to keep 36 MB of it resident.
+    glibc keeps freed blocks for later use: without this call, a process that freed a network of
+    38 MB kept 36 MB of it resident.
     """
     if trim := _malloc_trim():
         trim(0)
@@ -150,11 +151,11 @@ def return_memory() -> None:
 def _malloc_trim():
     if not sys.platform.startswith("linux"):
         return None
-    return getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none, and keeps little
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl lacks it, and keeps little
 
 
 def _quantize(pixels: np.ndarray, port: dict) -> np.ndarray:
-    """Pixels in the numbers of the network's input: the same value, in the input's own scale."""
+    """Pixels in the dtype, scale and zero point of the network's input."""
     dtype = np.dtype(port["dtype"])
     if dtype.kind == "f":
         return pixels.astype(dtype)
@@ -165,7 +166,7 @@ def _quantize(pixels: np.ndarray, port: dict) -> np.ndarray:
 
 
 def _dequantize(output: np.ndarray, port: dict) -> np.ndarray:
-    """The real values that a network's output stands for."""
+    """The real values that a network's quantized output stands for."""
     if output.dtype.kind == "f":
         return output
     scale, zero_point = port["quantization"]

@@ -1,4 +1,4 @@
-"""What a predictor has loaded, for a person and for a program to read."""
+"""Which networks a predictor has loaded."""
 
 import dataclasses
 
@@ -8,13 +8,13 @@ from dvn_runtime.manifest import ExportedNetwork
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is loaded.
+    """Which networks are loaded; `str(plan)` is a summary.
 
     Attributes:
-        budget: that the networks keep.
-        networks: the loaded network of each task that is served.
-        left_out: tasks that are not served.
-        refused: {file: reason} of files that were not what the manifest says.
+        budget: the budget that they keep.
+        networks: {task: its loaded network}.
+        left_out: tasks without a network.
+        refused: {file: reason} for files that were not what the manifest says.
     """
 
     budget: Budget

@@ -1,13 +1,13 @@
-"""Which level of each task to load: the best accuracy that a budget can hold.
+"""Chooses the level of each task: the best accuracy within a budget.
 
-This is the multiple-choice knapsack problem: of each task at most one network, the sum of their
-costs within the budget, the weighted sum of their accuracies as great as can be. It is solved
-exactly by meeting in the middle (Horowitz and Sahni, "Computing partitions with applications to
-the knapsack problem", JACM 1974): the tasks are cut into two halves, each half keeps only the
-combinations that no cheaper one equals, and one walk along both finds the best pair. For 8 tasks
-of 8 levels that is at most 2 x 9^4 combinations, however the numbers lie.
+This is the multiple-choice knapsack problem: choose at most one network for each task, so that
+the sum of costs stays within the budget and the weighted sum of accuracies is greatest. It is
+solved exactly by meeting in the middle (Horowitz and Sahni, "Computing partitions with
+applications to the knapsack problem", JACM 1974): split the tasks into two halves, drop the
+combinations of each half that a cheaper one equals or beats, and walk along both halves once to
+find the best pair. For 8 tasks of 8 levels that is at most 2 x 9^4 combinations.
 
-Pure Python: nothing here knows of files or networks.
+Pure Python, without files or networks.
 """
 
 import dataclasses
@@ -21,13 +21,13 @@ from dvn_runtime.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """One network that may serve a task.
+    """A network that may be chosen for a task.
 
     Args:
-        task: the task it serves.
+        task: name of the task.
         level: its memory level, from 1.
-        cost: what it takes of the budget, in the budget's measure.
-        accuracy: measured on the test split, 0..1.
+        cost: its share of the budget, in bytes or parameters.
+        accuracy: its accuracy on the test split, 0..1.
     """
 
     task: str
@@ -38,11 +38,11 @@ class Option:
 
 @dataclasses.dataclass(frozen=True, order=True)
 class _Combination:
-    """A choice for some of the tasks. Ordered so that the least is the cheapest, then the best."""
+    """A choice for some of the tasks; sorts by cost, then by loss."""
 
     cost: int
-    loss: int  # minus the scaled weighted sum of accuracies
-    choice: tuple[int, ...]  # for each task the position of its option, -1 for none
+    loss: int  # the negative weighted sum of accuracies, scaled to a whole number
+    choice: tuple[int, ...]  # the position of each task's option, -1 for none
 
     def __add__(self, other: "_Combination") -> "_Combination":
         return _Combination(
@@ -59,28 +59,27 @@ def choose_levels(
     measure: str = "bytes",
     known_tasks: Collection[str] | None = None,
 ) -> dict[str, Option]:
-    """Picks a network for each task so that the weighted sum of accuracies is greatest.
+    """Chooses a network for each task so that the weighted sum of accuracies is greatest.
 
-    Of equally good picks the cheapest is taken, then the one whose levels come first in the
-    order of `options`: the same question always has the same answer.
+    The result is deterministic: of equally good choices it is the cheapest, and of equally
+    cheap ones the first in the order of `options`.
 
     Args:
-        options: the networks to choose from. Those of equal task are alternatives.
+        options: the networks to choose from.
         budget: the greatest sum of costs; None is no limit.
-        weights: how much a task's accuracy counts; 1 for tasks that are not named.
-        minimum_accuracy: the least accuracy of a task, or one number for all tasks. A task
-            that is left out need not reach it.
+        weights: {task: weight of its accuracy}; the weight of other tasks is 1.
+        minimum_accuracy: {task: the least accuracy to accept}, or one number for all tasks.
         optional: tasks that may be left out.
-        measure: names the costs in messages.
-        known_tasks: tasks that the arguments may name, though there be no network of some;
-            None stands for the tasks of `options`.
+        measure: what costs are counted in, for messages.
+        known_tasks: the tasks that `weights`, `minimum_accuracy` and `optional` may name; None
+            stands for the tasks of `options`.
 
     Returns:
-        {task: option}, without the tasks that are left out, in the order of `options`.
+        {task: option} in the order of `options`, without the tasks that are left out.
 
     Raises:
-        UserError: if the budget is too small, and then for which least budget would do; if no
-            network of a task reaches its minimum accuracy; or if an argument makes no sense.
+        UserError: if the budget is too small (the message gives the smallest that suffices), if
+            no network of a task reaches its minimum accuracy, or if an argument is invalid.
     """
     tasks = list(dict.fromkeys(option.task for option in options))
     known = tasks if known_tasks is None else known_tasks
@@ -95,8 +94,8 @@ def choose_levels(
         if not alternatives[task] and task not in optional:
             best = max(option.accuracy for option in own)
             raise UserError(
-                f"no network of task {task!r} reaches the minimum accuracy {minima[task]:g}: the "
-                f"best has {best:.4g}; lower the minimum or make the task optional"
+                f"no network of task {task!r} reaches the minimum accuracy {minima[task]:g}, the "
+                f"best has {best:.4g}: lower the minimum, or make the task optional"
             )
     required = [task for task in tasks if task not in optional]
     _check_feasible({task: alternatives[task] for task in required}, budget, measure)
@@ -114,7 +113,7 @@ def choose_levels(
 
 
 def _check_tasks(known: Collection[str], named: Collection[str], what: str) -> None:
-    """Refuses names of tasks that do not exist."""
+    """Checks that all names are those of tasks."""
     if isinstance(named, str):
         raise UserError(f"{what} takes a sequence of task names, not the text {named!r}")
     for task in named:
@@ -123,7 +122,7 @@ def _check_tasks(known: Collection[str], named: Collection[str], what: str) -> N
 
 
 def _per_task(tasks, given, default, what, greatest) -> dict[str, float]:
-    """Spreads a number or a mapping over all tasks, and checks the numbers."""
+    """Turns a number or a mapping into {task: number} for all tasks, and checks the numbers."""
     if not isinstance(given, Mapping):
         default, given = (default if given is None else given), {}
     _check_tasks(tasks, given, what)
@@ -143,16 +142,15 @@ def _check_feasible(alternatives: dict[str, list[Option]], budget: int | None, m
     least = sum(min(option.cost for option in own) for own in alternatives.values())
     if budget is not None and least > budget:
         raise UserError(
-            f"a budget of {budget:,} {measure} is too small for {', '.join(alternatives)}: their "
-            f"smallest admissible networks take {least:,} {measure} together; give at least "
-            f"{least} {measure}, or make tasks optional"
+            f"a budget of {budget:,} {measure} is too small for {', '.join(alternatives)}: give "
+            f"at least {least} {measure} for their smallest networks, or make tasks optional"
         )
 
 
 def _whole_values(alternatives, weights) -> dict[str, list[int]]:
-    """Weighted accuracies as whole numbers of one common fraction.
+    """Weighted accuracies, all scaled by one number that makes them whole.
 
-    Sums of floats depend on their order, and would tell equally good picks apart by rounding.
+    Sums of floats depend on their order: rounding would make equally good choices differ.
     """
     exact = {
         task: [Fraction(str(weights[task])) * Fraction(str(option.accuracy)) for option in own]
@@ -173,7 +171,7 @@ def _combinations_of_task(own, values, may_be_left_out) -> list[_Combination]:
 
 
 def _frontier(per_task: list[list[_Combination]], budget: float) -> list[_Combination]:
-    """All combinations of some tasks that no other one beats, by rising cost and value."""
+    """The combinations of some tasks that no cheaper one equals or beats, by rising cost."""
     frontier = [_Combination(0, 0, ())]
     for own in per_task:
         sums = sorted(left + right for left in frontier for right in own)
@@ -192,7 +190,7 @@ def _best_pair(per_task: list[list[_Combination]], budget: float) -> _Combinatio
     lefts = _frontier(per_task[:middle], budget)
     rights = _frontier(per_task[middle:], budget)
     pairs = []
-    # As the left half grows dearer, the dearest right half that still fits grows cheaper.
+    # The more the left half costs, the less is left for the right half.
     for left in lefts:
         while rights and left.cost + rights[-1].cost > budget:
             rights.pop()

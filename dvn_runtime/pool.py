@@ -1,4 +1,4 @@
-"""The networks in memory: shared by predicting threads while others come and go."""
+"""The loaded networks, which threads share while others are loaded and freed."""
 
 import contextlib
 import threading
@@ -10,11 +10,11 @@ from dvn_runtime.network import LoadedNetwork, RefusedFileError
 
 
 class NetworkPool:
-    """At most one loaded network a task, which changes under running predictions.
+    """At most one loaded network for each task, which can be replaced during predictions.
 
-    A prediction borrows its network and keeps it to the end. A network that must go takes no new
-    predictions, and is freed when its last borrower is done. Meanwhile new predictions of its
-    task wait if there was no room to load the successor first.
+    A prediction borrows its network until it is done. A network that is to be replaced accepts
+    no new predictions, and is freed after its last borrower returns it. If its successor could
+    not be loaded beside it for lack of memory, new predictions of the task wait for that.
 
     Args:
         load: loads a network, or raises `RefusedFileError`.
@@ -22,11 +22,11 @@ class NetworkPool:
 
     def __init__(self, load: Callable[[ExportedNetwork], LoadedNetwork]):
         self._load = load
-        # Guards all below, and is notified of every change. Never held while a network loads
-        # or runs.
+        # Guards all attributes below, and is notified of every change. Not held while a network
+        # loads or runs.
         self._changed = threading.Condition()
         self._serving: dict[str, LoadedNetwork] = {}
-        self._borrowers: dict[LoadedNetwork, int] = {}  # every network in memory, also leaving
+        self._borrowers: dict[LoadedNetwork, int] = {}  # includes those about to be freed
         self._changing = False
         self._closed = False
 
@@ -35,13 +35,13 @@ class NetworkPool:
         """Lends the network of a task, or None if the task has none.
 
         Args:
-            task: the task.
+            task: name of the task.
 
         Raises:
             UserError: if the pool is closed.
         """
         with self._changed:
-            # Between two networks a task has none for a moment, and a successor is on its way.
+            # During a change, a task may be without a network until its successor is loaded.
             self._changed.wait_for(lambda: task in self._serving or not self._changing)
             self._check_open()
             network = self._serving.get(task)
@@ -56,13 +56,13 @@ class NetworkPool:
                     self._changed.notify_all()
 
     def serving(self) -> dict[str, ExportedNetwork]:
-        """The entries of the networks that take predictions now, by task."""
+        """{task: the network that answers its predictions now}."""
         with self._changed:
             return {task: loaded.network for task, loaded in self._serving.items()}
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
-        """Inside, predictions of a task without a network wait rather than fail."""
+        """A context in which predictions of a task without a network wait instead of failing."""
         with self._changed:
             self._check_open()
             self._changing = True
@@ -79,20 +79,19 @@ class NetworkPool:
         limit: int | None,
         cost: Callable[[ExportedNetwork], int],
     ) -> dict[str, RefusedFileError]:
-        """Loads and frees networks until those wanted, and no others, are in memory.
+        """Loads and frees networks until exactly the wanted ones are in memory.
 
-        Nothing is loaded while the sum of all networks in memory would exceed the limit. Where
-        it allows, a successor is loaded before its predecessor is freed. Call it from one thread
-        at a time, inside `changing`.
+        The networks in memory never exceed the limit. Within it, a network is loaded before its
+        predecessor is freed. Call this inside `changing`, from one thread at a time.
 
         Args:
-            wanted: the network of each task; together they keep the limit.
+            wanted: {task: its network}; together they must not exceed the limit.
             limit: the greatest sum of costs; None is no limit.
-            cost: what a network takes of the limit.
+            cost: gives the cost of a network.
 
         Returns:
-            {task: error} of the networks that were refused. Their tasks keep the network they
-            had, or have none.
+            {task: error} for networks that were refused. Such a task keeps its network, unless
+            that had to be freed already.
         """
         for task in self.serving().keys() - wanted.keys():
             self._replace(task, None)
@@ -110,7 +109,7 @@ class NetworkPool:
         return refused
 
     def close(self) -> None:
-        """Frees all networks, when the predictions that run are done. Later ones fail."""
+        """Frees all networks after running predictions are done; later ones fail."""
         with self._changed:
             self._closed = True
             tasks = list(self._serving)
@@ -119,19 +118,19 @@ class NetworkPool:
             self._replace(task, None)
 
     def _make_room(self, arriving, wanted, limit, cost) -> None:
-        """Frees networks that must go until one that arrives keeps the limit."""
+        """Frees networks that are not wanted until another one fits."""
         while limit is not None:
             serving = self.serving()
             if sum(map(cost, serving.values())) + cost(arriving) <= limit:
                 return
             leaving = [task for task in serving if serving[task] != wanted.get(task)]
-            # First its own predecessor: then no other task has to wait. Else the largest.
+            # Its own predecessor if possible, so that no other task has to wait; or the largest.
             own = arriving.task in leaving
             victim = arriving.task if own else max(leaving, key=lambda task: cost(serving[task]))
             self._replace(victim, None)
 
     def _replace(self, task: str, successor: LoadedNetwork | None) -> None:
-        """Puts a network in another's place, and frees that one once nobody uses it."""
+        """Replaces the network of a task, and frees the old one once nobody borrows it."""
         with self._changed:
             predecessor = self._serving.pop(task, None)
             if successor:

@@ -1,4 +1,4 @@
-"""Predictions of several tasks under one memory budget that may change at any time."""
+"""Predictions for several tasks under one memory budget, which may change at any time."""
 
 import os
 import threading
@@ -11,46 +11,46 @@ from dvn_runtime.budget import PARAMETERS, Budget, parse_budget
 from dvn_runtime.errors import UserError
 from dvn_runtime.images import check_images
 from dvn_runtime.manifest import (
-    LITERT_FORMATS,
+    SUPPORTED_FORMATS,
     ExportedNetwork,
     ExportedTask,
     Manifest,
     read_manifest,
 )
-from dvn_runtime.network import load_network
+from dvn_runtime.network import open_network
 from dvn_runtime.plan import Plan
 from dvn_runtime.planner import Option, choose_levels
 from dvn_runtime.pool import NetworkPool
 
 
 class BudgetedPredictor:
-    """Classifies images of several tasks with the best networks that a memory budget can hold.
+    """Classifies images of several tasks with the best networks that fit a memory budget.
 
-    Of each task one network is loaded, of the level that the planner picks: the weighted sum of
-    measured accuracies is greatest within the budget. What counts is the size of the networks'
-    files (or their parameters, if the budget is in parameters). The interpreters' working
-    memory, its feature maps above all, and with `pack_weights` a second copy of the weights come
-    on top.
+    One network is loaded for each task. The planner chooses its level, so that the weighted sum
+    of the tasks' measured accuracies is as high as the budget allows. The budget limits the
+    total size of the loaded files (or their parameters, if it is given in parameters). Not
+    counted are LiteRT's working memory, mainly feature maps, and the second copy of the weights
+    that `pack_weights` makes.
 
-    All methods may be called from several threads. A file that is missing, damaged or swapped
-    is refused with one warning; the planner then does without it, and its task is left out if
-    it cannot be served otherwise.
+    All methods may be called from several threads. A file that is missing, damaged or exchanged
+    is refused with a warning, and another level is loaded in its place. If none is left that
+    fits, the task is left out.
 
     Args:
         export_dir: a folder with `manifest.json`, as `experiments.export` writes it.
-        budget: "8MB", "500kB", "2MiB", bytes as a number, or "1.5M params"; None is no limit.
+        budget: "8MB", "500kB", "2MiB", a number of bytes, or "1.5M params"; None is no limit.
         format: "litert", or "litert_int8" for the quantized networks.
-        weights: how much each task's accuracy counts; 1 for tasks that are not named.
-        minimum_accuracy: the least accuracy of a task, or one number for all.
-        optional: tasks that may be left out if the budget is better spent on others.
-        tasks: those to serve; None is all that the folder holds networks of.
-        num_threads: that one prediction may use.
-        pack_weights: lets XNNPACK run the networks. It keeps a second, rearranged copy of the
-            weights: measured, about twice the file size resident, and 2.7 times as fast.
-            Without it the built-in kernels run on the bytes of the file alone.
+        weights: {task: weight of its accuracy}; the weight of other tasks is 1.
+        minimum_accuracy: {task: the least accuracy to accept}, or one number for all tasks.
+        optional: tasks that may be left out to spend the budget on others.
+        tasks: the tasks to load networks for; None is all tasks in the folder.
+        num_threads: CPU threads of a prediction.
+        pack_weights: runs the networks with XNNPACK, which keeps a second, rearranged copy of
+            the weights: resident memory was measured at about twice the file size, and speed
+            at 2.7 times that of LiteRT's built-in kernels, which run without a copy.
 
     Raises:
-        UserError: if the export folder cannot be used or the budget is too small.
+        UserError: if the export folder cannot be used, or the budget is too small.
 
     Example:
         >>> with BudgetedPredictor("export", budget="8MB") as predictor:
@@ -79,13 +79,13 @@ class BudgetedPredictor:
         self._weights = weights
         self._minimum_accuracy = minimum_accuracy
         self._optional = optional
-        # Replaced, never changed: other threads may be reading it. A refused file stays refused,
-        # or a budget that changes often would hash and warn of it again and again.
+        # Replaced, never mutated: other threads may be reading it. A refused file stays refused,
+        # so that not every change of the budget hashes it and warns of it again.
         self._refused: dict[ExportedNetwork, str] = {}
         self._budget = Budget(None)
         self._change_lock = threading.Lock()
         self._pool = NetworkPool(
-            lambda network: load_network(
+            lambda network: open_network(
                 self._manifest.folder,
                 network,
                 self._tasks[network.task],
@@ -95,13 +95,13 @@ class BudgetedPredictor:
         )
         self._warn(self._change_budget(parse_budget(budget)))
 
-    def predict(self, task: str, images) -> np.ndarray:
+    def predict(self, task: str, images: np.typing.ArrayLike) -> np.ndarray:
         """Classifies images with the network of a task that is loaded now.
 
-        All images of one call are answered by one network, whatever happens to the budget.
+        One network answers all images of a call, even if the budget changes meanwhile.
 
         Args:
-            task: the task.
+            task: name of the task.
             images: one image (height, width, channels) or a batch (n, height, width, channels),
                 uint8 or floats, pixels 0..255.
 
@@ -109,7 +109,7 @@ class BudgetedPredictor:
             Probabilities, float32, (n, classes).
 
         Raises:
-            UserError: if the task is unknown or left out, or the images do not fit it.
+            UserError: if the task is unknown or left out, or the networks cannot take the images.
         """
         images = check_images(images, self.task(task))
         with self._pool.borrow(task) as network:
@@ -122,20 +122,20 @@ class BudgetedPredictor:
     def set_budget(self, budget: str | int | Budget | None) -> None:
         """Loads and frees networks to fit a new budget; returns when that is done.
 
-        Predictions that run finish undisturbed on the networks they began with, and this waits
-        for them where their memory is needed. New ones go to the new networks.
+        Running predictions finish with the networks that they started with, and this method
+        waits for them if it needs their memory. New predictions use the new networks.
 
         Args:
-            budget: as for the class.
+            budget: the new budget, as for the class.
 
         Raises:
-            UserError: if the budget is too small, and then for which least budget would do; the
-                networks stay as they were.
+            UserError: if the budget is too small; the message gives the smallest that suffices,
+                and the loaded networks stay.
         """
         self._warn(self._change_budget(parse_budget(budget)))
 
     def plan(self) -> Plan:
-        """What is loaded now."""
+        """Which networks are loaded now."""
         serving = self._pool.serving()
         return Plan(
             budget=self._budget,
@@ -145,7 +145,7 @@ class BudgetedPredictor:
         )
 
     def task(self, name: str) -> ExportedTask:
-        """What the export folder says of a task.
+        """Image shape, number of classes and class names of a task.
 
         Raises:
             UserError: if there is no such task.
@@ -155,7 +155,7 @@ class BudgetedPredictor:
         return self._tasks[name]
 
     def classes(self, task: str) -> tuple[str, ...]:
-        """The names of a task's classes, in the order of the probabilities.
+        """The class names of a task in the order of the probabilities, or "class 0" and so on.
 
         Raises:
             UserError: if there is no such task.
@@ -164,7 +164,7 @@ class BudgetedPredictor:
         return info.class_names or tuple(f"class {label}" for label in range(info.num_classes))
 
     def close(self) -> None:
-        """Frees all networks, when the predictions that run are done."""
+        """Frees all networks after running predictions are done; later ones fail."""
         with self._change_lock:
             self._pool.close()
 
@@ -175,7 +175,7 @@ class BudgetedPredictor:
         self.close()
 
     def _change_budget(self, budget: Budget) -> list[str]:
-        """Fits the networks to a budget; returns why files were refused on the way."""
+        """Loads and frees networks to fit a budget; returns why files were refused."""
         cost = _parameters if budget.measure == PARAMETERS else _bytes
         reasons = []
         with self._change_lock:
@@ -194,7 +194,7 @@ class BudgetedPredictor:
             warnings.warn(f"refused {reason}", stacklevel=3)
 
     def _choose(self, budget: Budget, cost) -> dict[str, ExportedNetwork]:
-        """The networks to load, without those that were refused."""
+        """{task: the network to load}, chosen from those that were not refused."""
         networks = {(n.task, n.level): n for n in self._networks if n not in self._refused}
         options = [Option(n.task, n.level, cost(n), n.accuracy) for n in networks.values()]
 
@@ -214,7 +214,7 @@ class BudgetedPredictor:
         except UserError:
             if not self._refused:
                 raise
-            # What a damaged file leaves of its task may not fit: the other tasks go on.
+            # A task that lost a file may no longer fit: leave it out rather than fail.
             chosen = choose({*self._optional, *(refused.task for refused in self._refused)})
         return {task: networks[task, option.level] for task, option in chosen.items()}
 
@@ -230,14 +230,14 @@ def _parameters(network: ExportedNetwork) -> int:
 def _usable_networks(
     manifest: Manifest, format: str, tasks: Collection[str] | None
 ) -> list[ExportedNetwork]:
-    """The networks that may be loaded. All must have been measured, or they cannot be weighed."""
-    if format not in LITERT_FORMATS:
-        raise UserError(f"format must be one of {', '.join(LITERT_FORMATS)}, not {format!r}")
+    """The networks in a format of some tasks, all of which must have a measured accuracy."""
+    if format not in SUPPORTED_FORMATS:
+        raise UserError(f"format must be one of {', '.join(SUPPORTED_FORMATS)}, not {format!r}")
     of_format = [network for network in manifest.networks if network.format == format]
     served = dict.fromkeys(network.task for network in of_format)
     if not served:
         raise UserError(
-            f"{manifest.folder} holds no {format} network: export with --format={format}"
+            f"{manifest.folder} holds no {format} networks: export with --format={format}"
         )
     for task in served if tasks is None else tasks:
         if task not in served:
@@ -246,7 +246,7 @@ def _usable_networks(
     for network in networks:
         if network.accuracy is None:
             raise UserError(
-                f"the accuracy of {network.file} was not measured, so levels cannot be weighed: "
-                "export again with the test split at hand"
+                f"the accuracy of {network.file} was not measured, so levels cannot be compared: "
+                "export again where the test images can be loaded (--data_dir)"
             )
     return networks

@@ -1,4 +1,4 @@
-"""Records memory and accuracy while the budget of a running predictor changes."""
+"""Records memory and accuracy of a predictor while its budget changes."""
 
 import dataclasses
 import os
@@ -20,12 +20,12 @@ class Moment:
     """One row of a record.
 
     Attributes:
-        seconds: since the record began.
-        budget: in force, in bytes; None is no limit.
+        seconds: time since the record began.
+        budget: the budget in bytes; None is no limit.
         file_bytes: size of the files of the loaded networks.
-        resident_bytes: resident memory of the process above what it was without networks.
-        accuracy: of each task's loaded network; tasks without one are absent.
-        predictions: images classified since the record began.
+        resident_bytes: growth of the process's resident memory since before the first network.
+        accuracy: {task: accuracy of its loaded network}.
+        predictions: the number of images classified since the record began.
     """
 
     seconds: float
@@ -40,13 +40,15 @@ def resident_memory() -> int:
     """The resident memory of this process in bytes.
 
     Raises:
-        UserError: where there is no Linux to ask.
+        UserError: on other systems than Linux.
     """
     try:
         with open(_STATM, encoding="ascii") as file:
             pages = int(file.read().split()[1])
     except OSError:
-        raise UserError(f"resident memory is read from {_STATM}, which only Linux has") from None
+        raise UserError(
+            f"resident memory is read from {_STATM}, which only Linux has: record it there"
+        ) from None
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -57,23 +59,23 @@ def record_budgets(
     interval: float = 0.05,
     **options,
 ) -> list[Moment]:
-    """Runs a predictor through some budgets while another thread predicts without a pause.
+    """Applies budgets to a predictor one after another, while a thread keeps predicting.
 
     Args:
-        export_dir: as for `BudgetedPredictor`.
-        budgets: in bytes, one after the other.
-        seconds: that each budget holds.
-        interval: seconds between two moments of the record.
-        **options: for `BudgetedPredictor`.
+        export_dir: the export folder.
+        budgets: budgets in bytes, in the forms that `BudgetedPredictor` takes.
+        seconds: the time to keep each budget.
+        interval: the time between two moments, in seconds.
+        **options: further arguments of `BudgetedPredictor`.
 
     Returns:
-        The moments, by time.
+        The moments in order of time.
 
     Raises:
         UserError: if the folder or a budget cannot be used.
     """
     if not budgets or any(parse_budget(budget).measure != BYTES for budget in budgets):
-        raise UserError("a record of memory needs budgets, in bytes")
+        raise UserError("a record of memory needs budgets, in bytes: give some such as 8MB,4MB")
     base = resident_memory()
     with BudgetedPredictor(export_dir, budgets[0], **options) as predictor:
         load = _Load(predictor)
@@ -98,7 +100,7 @@ def record_budgets(
 
 
 class _Load:
-    """A thread that classifies grey images of every served task in turn, until stopped."""
+    """A thread that classifies a grey image of each task in turn until it is stopped."""
 
     def __init__(self, predictor: BudgetedPredictor):
         self.predictions = 0
@@ -109,7 +111,7 @@ class _Load:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stops the thread, and raises the error that it met, if any."""
+        """Stops the thread, and raises the error that ended it, if any."""
         self._stopped.set()
         self._thread.join()
         if self._error:
@@ -118,7 +120,6 @@ class _Load:
     def _run(self) -> None:
         try:
             while not self._stopped.is_set():
-                # A task that the plan leaves out meanwhile is the one error to expect.
                 for task in self._predictor.plan().networks:
                     shape = self._predictor.task(task).image_shape
                     self._predict(task, np.full(shape, 128, np.uint8))
@@ -128,7 +129,7 @@ class _Load:
     def _predict(self, task: str, image: np.ndarray) -> None:
         try:
             self._predictor.predict(task, image)
-        except UserError:
+        except UserError:  # the one to expect: the task has just been left out
             if task in self._predictor.plan().networks:
                 raise
         else:

@@ -1,9 +1,9 @@
-"""Writes the virtual networks of a finished run as plain networks, for use elsewhere.
+"""Exports the virtual networks of a finished run as plain networks, for use elsewhere.
 
     python -m experiments.export --run_dir=runs/quickstart/dvn/seed0
 
 Each (task, level) becomes a Keras model and a SavedModel that need nothing of this package;
---format chooses others. --bundle writes one SavedModel that holds several of them.
+--format chooses other formats. --bundle exports several as one SavedModel with shared weights.
 """
 
 from absl import flags
@@ -11,25 +11,31 @@ from absl import flags
 from experiments import programs
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of a finished run.", required=True)
-_EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Folder to write; by default RUN/export.")
+_EXPORT_DIR = flags.DEFINE_string(
+    "export_dir", None, "Folder to write to; by default RUN_DIR/export."
+)
 _FORMAT = flags.DEFINE_list(
     "format",
     ["keras", "tf_saved_model"],
-    "Some of keras, tf_saved_model, litert, litert_int8, onnx.",
+    "Formats to write, such as litert,onnx; an unknown name lists them all.",
 )
-_TASK = flags.DEFINE_string("task", None, "A task's name; by default all.")
-_LEVEL = flags.DEFINE_integer("level", None, "A level, from 1; by default all.")
+_TASK = flags.DEFINE_string("task", None, "Name of one task; by default all tasks.")
+_LEVEL = flags.DEFINE_integer("level", None, "One level, from 1; by default all levels.")
 _BUNDLE = flags.DEFINE_list(
-    "bundle", [], "Write these, as in task1/level1,task2/level2, or all into one SavedModel."
+    "bundle",
+    [],
+    "Virtual networks to write as one SavedModel, such as task1/level1,task2/level2, or all.",
 )
-_RAW = flags.DEFINE_bool("raw", False, "Take uint8 images, and give probabilities.")
+_RAW = flags.DEFINE_bool(
+    "raw", False, "Write networks that take uint8 images and return probabilities."
+)
 _DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of TFDS's prepared datasets; by default TFDS's own."
+    "data_dir", None, "Folder of prepared TFDS datasets; by default that of TFDS."
 )
 
 
 def main(_):
-    from dvn_tf import export  # after the flags were parsed: TensorFlow takes seconds
+    from dvn_tf import export  # only now: TensorFlow takes seconds to import
 
     where = {"export_dir": _EXPORT_DIR.value, "raw": _RAW.value, "data_dir": _DATA_DIR.value}
     if _BUNDLE.value:

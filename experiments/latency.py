@@ -1,9 +1,10 @@
-"""How fast every level of a task is in LiteRT, ONNX Runtime and TensorFlow (Table 2).
+"""Measures how fast each level of a task is in LiteRT, ONNX Runtime and TensorFlow (Table 2).
 
     python -m experiments.latency --run_dir=runs/J2/dvn/seed0
     python -m experiments.latency --gin_file=gin/j2_tiny.gin --untrained
 
-The second needs no training and no data: time does not depend on what a network has learned.
+The second command needs neither training nor data, because time does not depend on what a
+network has learned.
 """
 
 from absl import flags
@@ -13,24 +14,26 @@ from experiments import programs
 programs.define_gin_flags()
 flags.adopt_module_key_flags(programs)  # so that --help shows them
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of a finished run.")
-_UNTRAINED = flags.DEFINE_bool("untrained", False, "Time the gin file's network, not trained.")
+_UNTRAINED = flags.DEFINE_bool("untrained", False, "Time the network of --gin_file, untrained.")
 _OUT_DIR = flags.DEFINE_string(
-    "out_dir", None, "Folder to write; by default RUN/latency or latency/<scenario>."
+    "out_dir", None, "Folder to write to; by default RUN_DIR/latency or latency/SCENARIO."
 )
-_TASK = flags.DEFINE_string("task", None, "The task; by default the first.")
+_TASK = flags.DEFINE_string("task", None, "Name of the task; by default the first task.")
 _FORMAT = flags.DEFINE_list(
-    "format", ["litert", "litert_int8", "onnx", "tf_saved_model"], "Formats to time."
+    "format",
+    ["litert", "litert_int8", "onnx", "tf_saved_model"],
+    "Formats to time; an unknown name lists them all.",
 )
-_THREADS = flags.DEFINE_integer("threads", 1, "CPU threads.", lower_bound=1)
-_ROUNDS = flags.DEFINE_integer("rounds", 50, "Timed calls of each file.", lower_bound=5)
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images of the batch.", lower_bound=1)
+_THREADS = flags.DEFINE_integer("threads", 1, "CPU threads of each runtime.", lower_bound=1)
+_ROUNDS = flags.DEFINE_integer("rounds", 50, "How often to time each file.", lower_bound=5)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images in a batch.", lower_bound=1)
 _DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of TFDS's prepared datasets; by default TFDS's own."
+    "data_dir", None, "Folder of prepared TFDS datasets; by default that of TFDS."
 )
 
 
 def main(_):
-    from dvn_tf.latency import report  # after the flags were parsed: TensorFlow takes seconds
+    from dvn_tf.benchmarks import latency_study  # only now: TensorFlow takes seconds to import
 
     settings = {
         "task": _TASK.value,
@@ -41,9 +44,9 @@ def main(_):
         "batch_size": _BATCH_SIZE.value,
     }
     if _UNTRAINED.value:
-        report.untrained_report(flags.FLAGS.gin_file, flags.FLAGS.gin_param, **settings)
+        latency_study.study_untrained(flags.FLAGS.gin_file, flags.FLAGS.gin_param, **settings)
     else:
-        report.run_report(_RUN_DIR.value, data_dir=_DATA_DIR.value, **settings)
+        latency_study.study_run(_RUN_DIR.value, data_dir=_DATA_DIR.value, **settings)
 
 
 if __name__ == "__main__":

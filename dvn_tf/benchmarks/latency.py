@@ -1,7 +1,7 @@
-"""Writes every level of a task in every format, and times them in turn.
+"""Measures how fast each level of a task runs in each format.
 
-All candidates stand in one loop, so that a change of the machine's speed meets all alike;
-ratios are taken round by round and their median is quoted.
+All files are timed in turn in one loop, so that a change of the machine's speed affects all
+alike. Ratios are taken round by round, and their median is quoted.
 """
 
 import contextlib
@@ -19,34 +19,26 @@ import tensorflow as tf
 
 from dvn_tf.benchmarks.memory import peak_memory
 from dvn_tf.errors import UserError
-from dvn_tf.export.exporting import calibration_images
-from dvn_tf.export.formats import FORMATS, checked_formats
+from dvn_tf.export.accuracy import calibration_images
+from dvn_tf.export.formats import FORMATS, checked_formats, write_file
 from dvn_tf.export.manifest import file_facts
-from dvn_tf.export.runners import RUNNERS
 from dvn_tf.export.slim import slim_network
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.tasks import output_name
 
-RUNTIMES = {
-    "litert": "LiteRT float32",
-    "litert_int8": "LiteRT int8",
-    "onnx": "ONNX Runtime",
-    "tf_saved_model": "TensorFlow",
-}
-# Formats in which Keras itself exports the network of the same width, to compare with.
-_KERAS_EXPORTS = ("litert", "tf_saved_model")
+DEFAULT_FORMATS = ("litert", "litert_int8", "onnx", "tf_saved_model")
 
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """One file to be timed.
+    """A file to be timed.
 
     Attributes:
         level: its level.
         format: its format.
-        by_keras: whether it is the plain network as Keras exports it, instead of ours.
+        by_keras: whether Keras exported it from the plain network of the same widths.
         path: the file.
-        dtype: of its input.
+        dtype: dtype of its input.
         image_shape: (height, width, channels).
     """
 
@@ -59,16 +51,18 @@ class Candidate:
 
 
 def set_threads(threads: int) -> None:
-    """Makes TensorFlow use so many CPU threads; before it has computed anything.
+    """Sets the number of TensorFlow's CPU threads, before it computes anything.
 
     Raises:
-        UserError: if it has.
+        UserError: if TensorFlow has computed something already.
     """
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
     except RuntimeError as error:
-        raise UserError("TensorFlow runs already: set its threads before all else") from error
+        raise UserError(
+            "TensorFlow's threads cannot be set after it has computed something: set them first"
+        ) from error
 
 
 def measure_task(
@@ -76,33 +70,32 @@ def measure_task(
     task: str,
     folder: pathlib.Path,
     images: np.ndarray,
-    formats: Sequence[str] = tuple(RUNTIMES),
+    formats: Sequence[str] = DEFAULT_FORMATS,
     threads: int = 1,
     rounds: int = 50,
     batch_size: int = 32,
 ) -> dict:
-    """Measures every level of a task. `set_threads` has to be called before.
+    """Measures all levels of a task; call `set_threads` first.
 
     Args:
         network: the network.
         task: a task's name.
-        folder: where the files are written; they stay there.
-        images: images of the task, uint8 of shape (n, height, width, channels), for the
-            ranges of int8 and as inputs.
-        formats: some of `RUNTIMES`.
-        threads: CPU threads of every runtime.
-        rounds: how often each file is timed on one image; on a batch a fifth of that.
-        batch_size: images of the batch.
+        folder: the folder to write the files to; they are kept.
+        images: images of the task, uint8 of shape (n, height, width, channels), as inputs and
+            to calibrate int8.
+        formats: names of registered formats.
+        threads: CPU threads of each runtime.
+        rounds: how often each file is timed on one image; on a batch, a fifth of that.
+        batch_size: the number of images in the batch.
 
     Returns:
-        A dict for JSON: what was measured and on what, with "levels", a list of a dict each.
+        What was measured and on what machine, for JSON; "levels" is a list of one dict for each
+        level.
 
     Raises:
         UserError: for an unknown task or format, or a missing package.
     """
     formats = checked_formats(formats)
-    if unknown := [name for name in formats if name not in RUNTIMES]:
-        raise UserError(f"{unknown[0]} cannot be timed: use some of {', '.join(RUNTIMES)}")
     candidates = write_candidates(network, task, folder, images, formats)
     single = time_in_turn(_calls(candidates, images[:1], threads), rounds)
     batch = np.resize(images, (batch_size, *images.shape[1:]))
@@ -147,33 +140,33 @@ def write_candidates(
     images: np.ndarray,
     formats: Sequence[str],
 ) -> list[Candidate]:
-    """Writes every level in every format, ours and Keras's own where there is one."""
+    """Writes each level in each format, and as Keras itself exports it where it can."""
     candidates, shape = [], images.shape[1:]
     for level in range(1, network.table.num_levels + 1):
         slim, plain = slim_network(network, task, level), network.extract(task, level)
         for name in formats:
             form = FORMATS[name]
-            path = folder / name / f"{slim.name}{form.suffix}"
-            form.write(slim, path, calibration_images(images))
-            candidates.append(Candidate(level, name, False, path, form.input_dtype(slim), shape))
-            if name in _KERAS_EXPORTS:
+            path, dtype = folder / name / f"{slim.name}{form.suffix}", form.input_dtype
+            write_file(name, slim, path, calibration_images(images))
+            candidates.append(Candidate(level, name, False, path, dtype or slim.input_dtype, shape))
+            if form.keras_export:
                 path = folder / f"{name}_by_keras" / f"{slim.name}{form.suffix}"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with contextlib.redirect_stdout(io.StringIO()):  # Keras lists every variable
-                    plain.export(str(path), format=name)
+                    plain.export(str(path), format=form.keras_export)
                 candidates.append(Candidate(level, name, True, path, "float32", shape))
     return candidates
 
 
 def time_in_turn(calls: Mapping[Hashable, Callable], rounds: int) -> dict[Hashable, np.ndarray]:
-    """Times functions in turn, warm.
+    """Times functions in turn, each time after a call that warms up.
 
     Args:
-        calls: the functions.
-        rounds: how often each is timed, every time after a call that is not.
+        calls: {key: function without arguments}.
+        rounds: how often to time each function.
 
     Returns:
-        For each function its seconds, of shape (rounds,).
+        {key: seconds, of shape (rounds,)}.
     """
     times = {key: np.empty(rounds) for key in calls}
     order = list(calls)
@@ -186,12 +179,12 @@ def time_in_turn(calls: Mapping[Hashable, Callable], rounds: int) -> dict[Hashab
             elapsed = time.perf_counter() - start
             if number >= 0:
                 times[key][number] = elapsed
-        order.reverse()  # so that nobody always follows the same neighbour
+        order.reverse()  # so that no function always follows the same other one
     return times
 
 
 def machine() -> dict:
-    """What the figures were measured on."""
+    """Processor, cores, and versions of TensorFlow and Keras."""
     model = platform.processor() or platform.machine()
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
         model = next(
@@ -208,21 +201,21 @@ def machine() -> dict:
 def _calls(candidates, images: np.ndarray, threads: int) -> dict[Candidate, Callable]:
     calls = {}
     for candidate in candidates:
-        run = RUNNERS[candidate.format](candidate.path, threads)
+        run = FORMATS[candidate.format].open(candidate.path, threads)
         inputs = images.astype(candidate.dtype)
         calls[candidate] = lambda run=run, inputs=inputs: run(inputs)
     return calls
 
 
 def _figures(candidate: Candidate, candidates, single, batched) -> dict:
-    """What is measured of one of our files; times are quartiles in milliseconds."""
+    """What was measured of one of our files; times are quartiles in milliseconds."""
     others = [other for other in candidates if other.format == candidate.format]
     full = max((other for other in others if not other.by_keras), key=lambda other: other.level)
     by_keras = [other for other in others if other.by_keras and other.level == candidate.level]
     figures = {
         "bytes": file_facts(candidate.path)["bytes"],
         "memory": peak_memory(
-            candidate.format, candidate.path, candidate.dtype, candidate.image_shape
+            FORMATS[candidate.format], candidate.path, candidate.dtype, candidate.image_shape
         ),
     }
     for name, times in (("single", single), ("batch", batched)):

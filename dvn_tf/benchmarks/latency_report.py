@@ -1,96 +1,140 @@
-"""The latency report of a finished run, or of a scenario that was never trained."""
+"""The latency report: the figures of `latency.measure_task` as Markdown and as a picture."""
 
+import itertools
 import pathlib
-from collections.abc import Sequence
 
-import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
-from dvn_tf import data
-from dvn_tf.benchmarks import latency, latency_tables
-from dvn_tf.errors import UserError
-from dvn_tf.export import opening
-from dvn_tf.networks.network import DeepVirtualNetwork
-from dvn_tf.training import fitting
-from dvn_tf.training.run_folder import RunFolder
+from dvn_tf.export.formats import FORMATS
+from dvn_tf.files import atomic_file, write_json, write_text
 
-_RANDOM_IMAGES = 64
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")  # Okabe and Ito's
 
 
-def run_report(run_dir, task: str | None = None, out_dir=None, data_dir=None, **settings) -> dict:
-    """Measures the levels of one task of a finished run and writes the report.
+def write_latency_report(folder: pathlib.Path, figures: dict, title: str) -> str:
+    """Writes latency.json, latency.md and latency.png.
 
     Args:
-        run_dir: the run's folder.
-        task: a task's name; None is the first.
-        out_dir: the folder to write to; None is <run_dir>/latency.
-        data_dir: the folder of TFDS; without the data, random images are used.
-        **settings: of `measure_task`.
+        folder: the folder to write to.
+        figures: what `measure_task` returned.
+        title: title of the report.
 
     Returns:
-        What `measure_task` gives.
-
-    Raises:
-        UserError: if the run or a setting cannot be used.
+        The Markdown.
     """
-    if not run_dir:
-        raise UserError("nothing to time: give --run_dir, or --gin_file with --untrained")
-    latency.set_threads(settings["threads"])
-    folder = RunFolder(run_dir)
-    network = folder.load_model()
-    task = _checked_task(network, task)
-    loaded = opening.load_images(folder, [task], data_dir)
-    images = loaded[task].test.images if loaded else None
-    title = f"Speed of the levels of {folder.path.name}"
-    return _report(network, task, out_dir or folder.path / "latency", images, title, settings)
+    text = markdown(figures, title)
+    write_json(folder / "latency.json", figures)
+    write_text(folder / "latency.md", text)
+    draw(folder / "latency.png", figures, title)
+    return text
 
 
-def untrained_report(
-    files: Sequence[str], params: Sequence[str], task: str | None = None, out_dir=None, **settings
-) -> dict:
-    """Measures the levels of one task of a scenario whose network was not trained.
+def markdown(figures: dict, title: str) -> str:
+    """Two kinds of Markdown tables: what each level costs, and its speed in each format."""
+    machine, batch = figures["machine"], figures["batch_size"]
+    threads, (height, width, _) = figures["threads"], figures["image_shape"]
+    lines = [
+        f"# {title}",
+        "",
+        f"Task {figures['task']}, {figures['backbone']}, images of {height} x {width} pixels. "
+        f"{machine['processor']}, {threads} CPU thread{'s' * (threads > 1)}, TensorFlow "
+        f"{machine['tensorflow']}, Keras {machine['keras']}. All files timed in turn in one run, "
+        f"{figures['rounds']} times each, warm: median (quartiles). Memory is that of a process "
+        "that runs just this file at one thread, in brackets without the runtime itself.",
+        "",
+    ]
+    lines += _markdown_table(
+        (
+            "level",
+            "units",
+            "parameters",
+            "paper's count",
+            "density",
+            "compression",
+            "multiply-adds",
+        ),
+        [
+            (
+                str(level["level"]),
+                " ".join(map(str, level["units"])),
+                f"{level['parameters']:,}",
+                f"{level['parameters_paper']:,}",
+                f"{level['density']:.1%}",
+                f"{level['compression']:.1f}x",
+                f"{level['multiply_adds'] / 1e6:,.1f}M",
+            )
+            for level in figures["levels"]
+        ],
+    )
+    for name in _formats(figures):
+        head = ("level", "file", "peak memory", "one image, ms", "speed-up")
+        head += (f"batch of {batch}, ms", "speed-up", "time over Keras's own export")
+        rows = [_row(level["level"], level["runtimes"][name]) for level in figures["levels"]]
+        lines += ["", f"## {FORMATS[name].title}", "", *_markdown_table(head, rows)]
+    return "\n".join(lines) + "\n"
 
-    Args:
-        files: gin files.
-        params: gin bindings.
-        task: a task's name; None is the first.
-        out_dir: the folder to write to; None is latency/<scenario>.
-        **settings: of `measure_task`.
 
-    Returns:
-        What `measure_task` gives.
-
-    Raises:
-        UserError: if a setting cannot be used.
-    """
-    from dvn_tf.training import configuration
-
-    scenario, recipe, _ = configuration.read_config(files, params)
-    latency.set_threads(settings["threads"])
-    infos = [data.describe(one) for one in scenario.tasks]
-    network = fitting.build_network(scenario, infos, recipe)
-    title = f"Speed of {scenario.name}'s levels, not trained"
-    out_dir = out_dir or pathlib.Path("latency", scenario.name)
-    return _report(network, _checked_task(network, task), out_dir, None, title, settings)
-
-
-def _report(network, task, out_dir, images, title, settings) -> dict:
-    folder = pathlib.Path(out_dir)
-    if images is None:
-        [info] = [info for info in network.tasks if info.name == task]
-        generator = np.random.default_rng(0)
-        images = generator.integers(0, 256, (_RANDOM_IMAGES, *info.image_shape), np.uint8)
-    try:
-        figures = latency.measure_task(network, task, folder, images, **settings)
-        text = latency_tables.write_report(folder, figures, title)
-    except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror or error}") from error
-    print(f"\n{text}\nlatency.md, latency.json and latency.png lie in {folder}/")
-    return figures
+def draw(path: pathlib.Path, figures: dict, title: str) -> None:
+    """Draws time and speed-up over the levels, one line for each format."""
+    levels = [level["level"] for level in figures["levels"]]
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    times, speeds = figure.subplots(1, 2)
+    for name, colour in zip(_formats(figures), itertools.cycle(_COLOURS), strict=False):
+        singles = [level["runtimes"][name]["single"] for level in figures["levels"]]
+        low, middle, high = zip(*(single["milliseconds"] for single in singles), strict=True)
+        label = FORMATS[name].title
+        times.plot(levels, middle, "o-", color=colour, label=label)
+        times.fill_between(levels, low, high, color=colour, alpha=0.2, linewidth=0)
+        speeds.plot(levels, [s["speed_up"] for s in singles], "o-", color=colour, label=label)
+    compression = [level["compression"] for level in figures["levels"]]
+    speeds.plot(levels, compression, "k--", linewidth=1, label="compression")
+    times.set_ylabel("one image, ms (median, quartiles)")
+    speeds.set_ylabel("times faster than the full level")
+    for axes in (times, speeds):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.set_xticks(levels)
+        axes.set_xlabel("level")
+        axes.grid(alpha=0.3)
+    speeds.legend(frameon=False)
+    figure.suptitle(title)
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, dpi=150)
 
 
-def _checked_task(network: DeepVirtualNetwork, task: str | None) -> str:
-    """The name of a task that the network has."""
-    if task is None:
-        return network.tasks[0].name
-    opening.choose_networks(network, task, None)
-    return task
+def _formats(figures: dict) -> list[str]:
+    return list(figures["levels"][0]["runtimes"])
+
+
+def _row(level: int, figures: dict) -> tuple[str, ...]:
+    single, batch, memory = figures["single"], figures["batch"], figures["memory"]
+    ratio = single["over_keras_export"]
+    return (
+        str(level),
+        f"{figures['bytes'] / 1e6:.2f} MB",
+        f"{memory['peak'] / 1e6:.0f} ({memory['network'] / 1e6:.0f}) MB" if memory else "unknown",
+        _time(single),
+        f"{single['speed_up']:.2f}x",
+        _time(batch),
+        f"{batch['speed_up']:.2f}x",
+        f"{ratio:.2f}" if ratio else "",
+    )
+
+
+def _time(figures: dict) -> str:
+    low, middle, high = figures["milliseconds"]
+    return f"{middle:.3g} ({low:.3g} to {high:.3g})"
+
+
+def _markdown_table(head, rows) -> list[str]:
+    """A Markdown table whose columns are aligned in plain text."""
+    cells = [head, *rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    lines = [
+        "| " + " | ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) + " |"
+        for row in cells
+    ]
+    lines.insert(1, "| " + " | ".join("-" * (width - 1) + ":" for width in widths) + " |")
+    return lines

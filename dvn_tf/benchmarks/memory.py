@@ -1,11 +1,10 @@
 """How much memory a process takes that runs one exported file and nothing else.
 
-    python -m dvn_tf.benchmarks.memory litert FILE uint8 64,64,3
-
-is such a process; `peak_memory` starts it.
+`peak_memory` executes this module by its path in a new process. There it imports a format's
+module by its path, too: importing `dvn_tf` would bring in TensorFlow, whatever the format.
 """
 
-import importlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -14,56 +13,59 @@ import sys
 
 import numpy as np
 
-from dvn_tf.export.runners import RUNNERS
-
-_RUNTIMES = {
-    "keras": "keras",
-    "tf_saved_model": "tensorflow",
-    "litert": "ai_edge_litert.interpreter",
-    "litert_int8": "ai_edge_litert.interpreter",
-    "onnx": "onnxruntime",
-}
+_STATUS = pathlib.Path("/proc/self/status")
 
 
-def peak_memory(format_name: str, path: pathlib.Path, dtype: str, shape) -> dict | None:
-    """Runs a file on one image in a process of its own.
+def peak_memory(form, path: pathlib.Path, dtype: str, shape) -> dict | None:
+    """Runs a file on one image in a process of its own, on one CPU thread.
 
     Args:
-        format_name: the file's format.
+        form: the file's `Format`.
         path: the file.
-        dtype: of its input.
-        shape: of one image.
+        dtype: dtype of its input.
+        shape: shape of one image.
 
     Returns:
-        {"peak": bytes resident at most, "network": how many of them came after the runtime was
-        imported}; None where the system does not tell (it does on Linux).
+        {"peak": greatest resident memory in bytes, "network": the part of it above what the
+        process took after importing the runtime}; None if it cannot be measured: on other
+        systems than Linux, or for a format that was defined in an interactive session.
     """
-    command = [sys.executable, "-m", __name__, format_name, str(path), dtype]
-    command.append(",".join(map(str, shape)))
-    # The child must find this package, installed or not.
-    root = str(pathlib.Path(__file__).parents[2])
-    search = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": search, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    kind = type(form)
+    module_file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    if module_file is None:
+        return None
+    # -P: the folder of this module is no place to import from.
+    command = [sys.executable, "-P", __file__, module_file, kind.__qualname__]
+    command += [str(path), dtype, ",".join(map(str, shape))]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
 
 
-def main(format_name: str, path: str, dtype: str, shape: str) -> None:
+def main(module_file: str, class_name: str, path: str, dtype: str, shape: str) -> None:
     """Runs a file and prints what `peak_memory` returns."""
-    importlib.import_module(_RUNTIMES[format_name])
+    spec = importlib.util.spec_from_file_location("measured_format", module_file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    form = getattr(module, class_name)()
+    importlib.import_module(form.runtime)
     before = _status("VmRSS")
-    run = RUNNERS[format_name](pathlib.Path(path), threads=1)
+    run = form.open(pathlib.Path(path), threads=1)
     image = np.zeros((1, *map(int, shape.split(","))), dtype)
     for _ in range(3):
         run(image)
-    # Not getrusage's ru_maxrss: a child takes that over from the process that started it.
+    # Not getrusage's ru_maxrss, which a child inherits from its parent.
     peak = _status("VmHWM")
     print(json.dumps({"peak": peak, "network": peak - before}))
 
 
 def _status(key: str) -> int:
     """A line of /proc/self/status in bytes."""
-    with open("/proc/self/status", encoding="ascii") as file:
+    with _STATUS.open(encoding="ascii") as file:
         line = next(line for line in file if line.startswith(f"{key}:"))
     return int(line.split()[1]) * 1024
 

@@ -1,27 +1,27 @@
 """From a trained network to files that need nothing of this package.
 
-slim.py       one virtual network alone, batch normalization folded
-bundle.py     several virtual networks in one SavedModel, weights stored once
-formats.py    the formats, and how each is written
-runners.py    how each is run, by its own runtime
-manifest.py   manifest.json, which says what lies in an export folder
-opening.py    what an export starts from
-exporting.py  a run folder in, an export folder out
+exporter.py     a run folder in, an export folder out
+selection.py    which virtual networks of a run are exported
+slim.py         one virtual network alone, batch normalization folded
+bundle.py       several virtual networks in one SavedModel, weights stored once
+formats.py      what a format is, and the register of all formats
+*_format.py     one module for each format: how files are written and run
+saved_model.py  SavedModels, from which other formats are converted
+metadata.py     what each file says of itself
+manifest.py     manifest.json, the table of contents of an export folder
+accuracy.py     the accuracy of an exported file on the test split
 """
 
-import importlib
+from dvn_tf.export.exporter import export_bundle, export_run
+from dvn_tf.export.formats import FORMATS, Format, register_format
+from dvn_tf.export.slim import SlimNetwork, slim_network
 
-# Imported when first asked for: `runners` runs LiteRT files where TensorFlow is not loaded.
-_HOMES = {
-    "SlimNetwork": "slim",
-    "export_bundle": "exporting",
-    "export_run": "exporting",
-    "slim_network": "slim",
-}
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name):
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+__all__ = [
+    "FORMATS",
+    "Format",
+    "SlimNetwork",
+    "export_bundle",
+    "export_run",
+    "register_format",
+    "slim_network",
+]

@@ -13,8 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dvn_tf.export.description import describe
-from dvn_tf.export.tensorflow_formats import write_extra
+from dvn_tf.export.metadata import network_metadata
+from dvn_tf.export.saved_model import write_extra
 from dvn_tf.files import atomic_folder
 from dvn_tf.networks.convolution import locate, take_block
 from dvn_tf.networks.layer_sets import Features
@@ -55,12 +55,12 @@ class Bundle:
             function(np.zeros((1, *task.image_shape), np.float32))
             self.functions[f"{task.name}_level{level}"] = function
 
-    def describe(self) -> list[dict]:
-        """Describes every signature, as `description.describe` does a file."""
+    def metadata(self) -> list[dict]:
+        """The metadata of every signature, in the form of `network_metadata`."""
         networks = map(self.network.virtual_networks.get, self.names)
         return [
             {"signature": f"{task.name}_level{level}"}
-            | describe(task, level, units, self._input_dtype, self._output)
+            | network_metadata(task, level, units, self._input_dtype, self._output)
             for task, level, units in networks
         ]
 
@@ -88,7 +88,7 @@ class Bundle:
             )
         with atomic_folder(path) as temporary:
             archive.write_out(str(temporary), verbose=False)
-            write_extra(temporary, {"signatures": self.describe()})
+            write_extra(temporary, {"signatures": self.metadata()})
 
     def group(self, units: Units) -> Units:
         """The units of the kernel that a virtual network with these units finds its own in."""

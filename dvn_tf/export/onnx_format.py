@@ -5,44 +5,36 @@ import logging
 import pathlib
 import tempfile
 
-import numpy as np
-
-from dvn_tf.export.packages import optional_package
-from dvn_tf.export.slim import SlimNetwork
-from dvn_tf.export.tensorflow_formats import require_tensorflow_backend, write_saved_model
-from dvn_tf.files import atomic_file
-
 _OPSET = 17  # of 2022: every runtime in use reads it
 
 
 class OnnxFormat:
     """An `.onnx` file from `images` (batch, height, width, channels) to logits or probabilities.
 
-    Its metadata properties hold the description, among it the class names, as JSON.
+    Its metadata properties hold the network's metadata, each value as JSON.
     """
 
+    name = "onnx"
+    title = "ONNX Runtime"
     suffix = ".onnx"
+    runtime = "onnxruntime"
+    packages = ("tensorflow", "onnx", "tf2onnx")
+    input_dtype = None
+    calibrated = False
+    keras_export = None
 
-    def check(self) -> None:
-        """Converter and runtime are packages of their own."""
-        require_tensorflow_backend()
-        for module in ("onnx", "tf2onnx", "onnxruntime"):
-            optional_package(module)
+    def write(self, slim, path, samples=None):
+        """Converts a SavedModel of the network."""
+        import onnx
+        from tf2onnx import convert, tf_loader
 
-    def input_dtype(self, slim: SlimNetwork) -> str:
-        """What the file takes."""
-        return slim.input_dtype
+        from dvn_tf.export.saved_model import write_saved_model
 
-    def write(self, slim: SlimNetwork, path: pathlib.Path, samples: np.ndarray | None) -> None:
-        """Writes the file."""
-        onnx = optional_package("onnx")
-        convert = optional_package("tf2onnx.convert")
-        tf_loader = optional_package("tf2onnx.tf_loader")
         # TensorFlow warns of deprecated functions that tf2onnx calls.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
         with tempfile.TemporaryDirectory() as folder:
-            # From a SavedModel: tf2onnx's from_function would make inputs of the constants of
-            # the normalization.
+            # From a SavedModel: tf2onnx's from_function would turn the constants of the
+            # normalization into inputs.
             write_saved_model(slim, pathlib.Path(folder), slim.input_dtype)
             graph, inputs, outputs, names = tf_loader.from_saved_model(
                 folder, None, None, "serve", ["serving_default"], return_tensors_to_rename=True
@@ -55,7 +47,18 @@ class OnnxFormat:
             opset=_OPSET,
             tensors_to_rename=names,
         )
-        properties = {key: json.dumps(value) for key, value in slim.describe().items()}
+        properties = {key: json.dumps(value) for key, value in slim.metadata().items()}
         onnx.helper.set_model_props(network, properties)
-        with atomic_file(path) as temporary:
-            onnx.save(network, temporary)
+        onnx.save(network, path)
+
+    def open(self, path, threads=None):
+        """Loads a file into ONNX Runtime, on the CPU."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0  # 0: one for each core
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+        [images_in] = session.get_inputs()
+        return lambda images: session.run(None, {images_in.name: images})[0]

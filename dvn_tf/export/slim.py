@@ -11,7 +11,7 @@ import dataclasses
 import keras
 import numpy as np
 
-from dvn_tf.export.description import describe
+from dvn_tf.export.metadata import network_metadata
 from dvn_tf.networks.layer_sets import Features, LayerSet
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.networks.plain_layers import PlainLayers, input_layer
@@ -53,10 +53,10 @@ class SlimNetwork:
         """What the model takes."""
         return "uint8" if self.raw else "float32"
 
-    def describe(self, input_dtype: str | None = None) -> dict:
-        """Describes a file of this network, whose images may be of another dtype."""
+    def metadata(self, input_dtype: str | None = None) -> dict:
+        """The metadata of a file of this network, which may take images of another dtype."""
         dtype = input_dtype or self.input_dtype
-        return describe(self.task, self.level, self.units, dtype, self.output)
+        return network_metadata(self.task, self.level, self.units, dtype, self.output)
 
 
 def slim_network(

@@ -1,4 +1,4 @@
-"""`dvn_runtime` under the name that it had first: inference under a memory budget."""
+"""`dvn_runtime`, inference under a memory budget, under the name that it had first."""
 
 from dvn_runtime import BudgetedPredictor, Option, Plan, choose_levels, read_image
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import dvn_tf
-from dvn_tf.benchmarks import latency, latency_tables, memory
-from dvn_tf.export.formats import FORMATS
+from dvn_tf.benchmarks import latency, latency_report, memory
+from dvn_tf.export.formats import FORMATS, checked_formats, write_file
 
 FIGURES = {
     "task": "a",
@@ -50,11 +50,10 @@ FIGURES = {
 
 
 def needs(*names):
-    for name in names:
-        try:
-            FORMATS[name].check()
-        except dvn_tf.UserError as error:
-            pytest.skip(str(error))
+    try:
+        checked_formats(names)
+    except dvn_tf.UserError as error:
+        pytest.skip(str(error))
 
 
 def test_functions_are_timed_in_turn():
@@ -68,7 +67,7 @@ def test_functions_are_timed_in_turn():
 
 
 def test_markdown():
-    text = latency_tables.markdown(FIGURES, "Title")
+    text = latency_report.markdown(FIGURES, "Title")
     assert text.startswith("# Title\n")
     assert "1 CPU thread" in text
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
@@ -80,7 +79,7 @@ def test_markdown():
 
 
 def test_report_writes_three_files(tmp_path):
-    latency_tables.write_report(tmp_path, FIGURES, "Title")
+    latency_report.write_latency_report(tmp_path, FIGURES, "Title")
     assert {path.name for path in tmp_path.iterdir()} == {
         "latency.json", "latency.md", "latency.png",
     }  # fmt: skip
@@ -100,8 +99,8 @@ def test_peak_memory_is_that_of_the_child(tmp_path):
         task = dvn_tf.TaskInfo("a", 10, (8, 8, 1))
         network = dvn_tf.DeepVirtualNetwork([task], table, dvn_tf.ResNet(10, width))
         path = tmp_path / f"{width}.tflite"
-        FORMATS["litert"].write(slim_network(network, "a", 1), path, None)
-        sizes[width] = memory.peak_memory("litert", path, "float32", (8, 8, 1))
+        write_file("litert", slim_network(network, "a", 1), path)
+        sizes[width] = memory.peak_memory(FORMATS["litert"], path, "float32", (8, 8, 1))
     assert sizes[16]["peak"] < ballast.nbytes
     # The wider network has 19.6 million weights more, of four bytes each.
     assert sizes[128]["network"] - sizes[16]["network"] > 60_000_000

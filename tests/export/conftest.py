@@ -5,7 +5,7 @@ import pytest
 
 import dvn_tf
 from dvn_tf import data
-from dvn_tf.export.formats import FORMATS
+from dvn_tf.export.formats import checked_formats
 from dvn_tf.training import configuration
 from dvn_tf.training.run_folder import RunFolder
 from dvn_tf.training.runs import run
@@ -62,7 +62,7 @@ def randomize(network, seed=0):
 def format_name(request):
     """The name of a format, the test skipped where its packages are missing."""
     try:
-        FORMATS[request.param].check()
+        checked_formats([request.param])
     except dvn_tf.UserError as error:
         pytest.skip(str(error))
     return request.param

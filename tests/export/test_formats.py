@@ -6,18 +6,16 @@ import os
 import pathlib
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
 import pytest
 
 import dvn_tf
-from dvn_tf.export.description import read_from_archive
-from dvn_tf.export.exporting import calibration_images, measure_accuracy
-from dvn_tf.export.formats import FORMATS, checked_formats
-from dvn_tf.export.litert_formats import _split_convolutions, _SplitConv2D
+from dvn_tf.export.accuracy import calibration_images, measure_accuracy
+from dvn_tf.export.formats import FORMATS, checked_formats, write_file
 from dvn_tf.export.manifest import file_facts
-from dvn_tf.export.runners import RUNNERS
 from dvn_tf.export.slim import slim_network
 from dvn_tf.training.run_folder import RunFolder
 
@@ -26,7 +24,7 @@ FLOAT_FORMATS = ("keras", "tf_saved_model", "litert", "onnx")
 
 def written(slim, format_name, folder, samples=None):
     path = folder / f"network{FORMATS[format_name].suffix}"
-    FORMATS[format_name].write(slim, path, samples)
+    write_file(format_name, slim, path, samples)
     return path
 
 
@@ -38,8 +36,8 @@ def test_equals_the_physical_network(network, digits, format_name, raw, tmp_path
     if raw:
         expected = keras.ops.softmax(expected)
     slim = slim_network(network, "high", 2, raw)
-    run = RUNNERS[format_name](written(slim, format_name, tmp_path))
-    inputs = images["high"].astype(FORMATS[format_name].input_dtype(slim))
+    run = FORMATS[format_name].open(written(slim, format_name, tmp_path))
+    inputs = images["high"].astype(FORMATS[format_name].input_dtype or slim.input_dtype)
     np.testing.assert_allclose(run(inputs), expected, rtol=1e-5, atol=1e-5)
     # A runner takes batches of any size.
     np.testing.assert_allclose(run(inputs[:1]), expected[:1], rtol=1e-5, atol=1e-5)
@@ -52,9 +50,9 @@ def test_int8_loses_at_most_a_point(run_dir, digits, format_name, tmp_path):
         for level in (1, 2):
             slim = slim_network(network, task, level)
             samples = calibration_images(data.train.images)
-            run = RUNNERS[format_name](written(slim, format_name, tmp_path, samples))
+            run = FORMATS[format_name].open(written(slim, format_name, tmp_path, samples))
             accuracy = measure_accuracy(run, data.test, "uint8")
-            trained = measure_accuracy(RUNNERS["keras"](written(slim, "keras", tmp_path)),
+            trained = measure_accuracy(FORMATS["keras"].open(written(slim, "keras", tmp_path)),
                                        data.test, "float32")  # fmt: skip
             assert trained > 0.8
             assert accuracy >= trained - 0.01
@@ -169,7 +167,9 @@ def _description(format_name: str, path: pathlib.Path) -> dict:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         properties = session.get_modelmeta().custom_metadata_map
         return {key: json.loads(value) for key, value in properties.items()}
-    return read_from_archive(path)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read("labels.txt").split() == [b"5", b"6", b"7", b"8", b"9"]
+        return json.loads(archive.read("description.json"))
 
 
 def test_names_of_classes_may_be_unknown(digits, tmp_path):
@@ -178,17 +178,7 @@ def test_names_of_classes_may_be_unknown(digits, tmp_path):
         [info], dvn_tf.UnitTable((((1,),),)), dvn_tf.WideResNet(8, 1)
     )
     path = written(slim_network(network, "low", 1), "tf_saved_model", tmp_path)
-    assert RUNNERS["tf_saved_model"](path)(np.zeros((1, 8, 8, 1), np.float32)).shape == (1, 5)
-
-
-@pytest.mark.parametrize("filters", [48, 80, 32, 40, 56, 16])
-def test_convolutions_are_split_where_lanes_would_idle(filters):
-    images = keras.Input((6, 6, 3))
-    model = keras.Model(images, keras.layers.Conv2D(filters, 3, 2, padding="same")(images))
-    split = _split_convolutions(model)
-    assert isinstance(split.layers[-1], _SplitConv2D) == (filters in (48, 80, 40))
-    x = np.random.default_rng(0).normal(size=(2, 6, 6, 3)).astype("float32")
-    np.testing.assert_allclose(split(x), model(x), atol=1e-6)
+    assert FORMATS["tf_saved_model"].open(path)(np.zeros((1, 8, 8, 1), np.float32)).shape == (1, 5)
 
 
 def test_an_old_file_survives_a_failure(network, tmp_path, monkeypatch):
@@ -196,9 +186,9 @@ def test_an_old_file_survives_a_failure(network, tmp_path, monkeypatch):
     for name in ("keras", "tf_saved_model"):
         path = written(slim, name, tmp_path)
         before = file_facts(path)
-        monkeypatch.setattr("dvn_tf.export.slim.describe", _fail)
+        monkeypatch.setattr("dvn_tf.export.slim.network_metadata", _fail)
         with pytest.raises(OSError, match="disk is full"):
-            FORMATS[name].write(slim, path, None)
+            write_file(name, slim, path)
         monkeypatch.undo()
         assert file_facts(path) == before
     assert {path.name for path in tmp_path.iterdir()} == {"network", "network.keras"}

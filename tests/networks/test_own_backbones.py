@@ -7,6 +7,7 @@ from networks.own_backbones import TinyDenseNet, TinyVGG
 
 import dvn_tf
 from dvn_tf.export.bundle import Bundle
+from dvn_tf.export.formats import FORMATS, write_file
 from dvn_tf.export.slim import find_folds, slim_network
 from dvn_tf.networks.warm_start import warm_start
 
@@ -85,16 +86,13 @@ def test_slim_networks_fold_what_follows_a_convolution_alone(trained):
 
 def test_exports_give_the_same_logits(trained, tmp_path):
     pytest.importorskip("ai_edge_litert")
-    from dvn_tf.export.formats import FORMATS
-    from dvn_tf.export.runners import RUNNERS
-
     network, images, logits, _ = trained
     for task, level in (("a", 2), ("b", 1)):
         slim, expected = slim_network(network, task, level), logits[f"{task}/level{level}"]
-        for form in ("keras", "litert"):
-            path = tmp_path / f"{form}{level}{FORMATS[form].suffix}"
-            FORMATS[form].write(slim, path, None)
-            outputs = RUNNERS[form](path)(images[task].astype("float32"))
+        for name in ("keras", "litert"):
+            path = tmp_path / f"{name}{level}{FORMATS[name].suffix}"
+            write_file(name, slim, path)
+            outputs = FORMATS[name].open(path)(images[task].astype("float32"))
             np.testing.assert_allclose(outputs, expected, rtol=1e-3, atol=1e-3)
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from dvn_runtime.budget import Budget, parse_budget
-from dvn_tf.errors import UserError
+from dvn_runtime.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dvn_runtime import BudgetedPredictor
-from dvn_tf.errors import UserError
+from dvn_runtime.errors import UserError
 
 # The damaged file: that of the level which an unlimited budget loads.
 VICTIM = ("colours", 3)

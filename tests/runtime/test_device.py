@@ -19,7 +19,7 @@ def device_python(tmp_path_factory) -> pathlib.Path:
     folder = tmp_path_factory.mktemp("device")
     checkout = folder / "checkout"
     unwanted = shutil.ignore_patterns("__pycache__", "build", "*.egg-info")
-    for part in ("dvn_tf", "experiments", "device"):
+    for part in ("dvn_runtime", "dvn_tf", "device"):
         shutil.copytree(CHECKOUT / part, checkout / part, ignore=unwanted)
     venv.create(folder / "venv", with_pip=True)
     python = folder / "venv" / "bin" / "python"
@@ -35,8 +35,9 @@ def device_python(tmp_path_factory) -> pathlib.Path:
 
 
 def run(python, *arguments):
+    # -I: neither PYTHONPATH nor the current folder may lend a package.
     return subprocess.run(
-        [python, *map(str, arguments)], capture_output=True, text=True, check=True, cwd="/"
+        [python, "-I", *map(str, arguments)], capture_output=True, text=True, check=True, cwd="/"
     ).stdout
 
 
@@ -45,11 +46,21 @@ def test_neither_tensorflow_nor_keras_nor_the_training_code_is_there(device_pyth
     assert "dvn-tf-runtime==" in packages or "dvn_tf_runtime==" in packages
     for absent in ("tensorflow", "keras", "absl", "matplotlib", "scikit"):
         assert absent not in packages
-    listing = (
-        "import dvn_tf, pathlib\n"
-        "print(*sorted(path.name for path in pathlib.Path(dvn_tf.__file__).parent.glob('*.py')))"
+    names = ("dvn_runtime", "dvn_tf", "experiments")
+    program = f"import importlib.util as u; print([bool(u.find_spec(n)) for n in {names}])"
+    assert run(device_python, "-c", program).strip() == "[True, False, False]"
+
+
+def test_the_package_is_complete_and_typed(device_python):
+    program = (
+        "import dvn_runtime, pathlib\n"
+        "folder = pathlib.Path(dvn_runtime.__file__).parent\n"
+        "print(*sorted(path.name for path in folder.iterdir() if path.is_file()))"
     )
-    assert run(device_python, "-c", listing).split() == ["__init__.py", "errors.py"]
+    package = CHECKOUT / "dvn_runtime"
+    expected = sorted(path.name for path in package.iterdir() if path.is_file())
+    assert "py.typed" in expected
+    assert run(device_python, "-c", program).split() == expected
 
 
 def test_the_library_predicts(device_python, pristine, tmp_path):
@@ -69,7 +80,7 @@ def test_the_program_classifies(device_python, pristine, tmp_path):
     image = tmp_path / "image.png"
     Image.fromarray(pristine.images["colours"][0]).save(image)
     printed = run(
-        device_python, "-m", "experiments.predict", f"--export_dir={pristine.folder}",
+        device_python, "-m", "dvn_runtime.predict", f"--export_dir={pristine.folder}",
         "--task=colours", "--budget=1MB", image,
     )  # fmt: skip
     best = pristine.answers["colours", 3][0].argmax()
@@ -77,6 +88,20 @@ def test_the_program_classifies(device_python, pristine, tmp_path):
 
 
 def test_importing_the_runtime_here_brings_no_tensorflow_either():
-    program = "import sys, dvn_runtime, experiments.predict; print('tensorflow' in sys.modules)"
+    program = "import sys, dvn_runtime.predict, experiments.predict; print(*sys.modules)"
     command = [sys.executable, "-c", program]
-    assert subprocess.check_output(command, cwd=CHECKOUT, text=True).strip() == "False"
+    modules = subprocess.check_output(command, cwd=CHECKOUT, text=True).split()
+    assert not {"tensorflow", "keras", "dvn_tf"} & set(modules)
+
+
+def test_the_program_answers_by_both_names(pristine, tmp_path):
+    image = tmp_path / "image.png"
+    Image.fromarray(pristine.images["colours"][0]).save(image)
+    arguments = [f"--export_dir={pristine.folder}", "--task=colours", image]
+    printed = [
+        subprocess.check_output(
+            [sys.executable, "-m", name, *map(str, arguments)], cwd=CHECKOUT, text=True
+        )
+        for name in ("dvn_runtime.predict", "experiments.predict")
+    ]
+    assert printed[0] == printed[1] and printed[0].startswith(f"{image}: colours ")

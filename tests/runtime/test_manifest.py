@@ -3,7 +3,8 @@
 import pytest
 
 from dvn_runtime import BudgetedPredictor
-from dvn_tf.errors import UserError
+from dvn_runtime.errors import UserError
+from dvn_runtime.manifest import read_manifest
 
 
 def edited(path, value):
@@ -96,7 +97,7 @@ MANIFESTS = {
         f"no {key}": (edited([*FIRST, key], None), f"colours_level1.tflite' has no '{key}'")
         for key in _KEYS
     },
-    "unknown format": (edited([*FIRST, "format"], "tflite"), "'format' is 'tflite'"),
+    "format of a number": (edited([*FIRST, "format"], 1), "'format' is 1"),
     "unknown task": (edited([*FIRST, "task"], "letters"), "'task' is 'letters'"),
     "level 0": (edited([*FIRST, "level"], 0), "'level' is 0"),
     "level true": (edited([*FIRST, "level"], True), "'level' is True"),
@@ -132,3 +133,16 @@ def test_a_wrong_manifest_is_an_error_that_names_the_entry(export, damage, messa
     with pytest.raises(UserError, match=message) as error:
         BudgetedPredictor(export.folder)
     assert "manifest.json" in str(error.value)
+
+
+def test_files_of_unknown_formats_are_skipped(export):
+    manifest = export.manifest()
+    # As a later version may write them: other keys, another kind of task.
+    manifest["files"].insert(0, {"file": "npz/a.npz", "format": "npz", "task": "sound"})
+    manifest["files"].append({"file": "npz/b.npz", "format": "npz", "sha256": None})
+    export.write_manifest(manifest)
+    networks = read_manifest(export.folder).networks
+    assert {network.format for network in networks} == {"litert", "litert_int8"}
+    assert len(networks) == 12
+    with BudgetedPredictor(export.folder) as predictor:
+        assert set(predictor.plan().networks) == {"colours", "digits"}

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dvn_runtime import Option, choose_levels
-from dvn_tf.errors import UserError
+from dvn_runtime.errors import UserError
 
 # Hundredths, so that brute force can sum exactly, and few values, so that ties are common.
 _HUNDREDTHS = st.integers(0, 100)

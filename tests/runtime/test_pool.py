@@ -5,10 +5,10 @@ import time
 
 import pytest
 
+from dvn_runtime.errors import UserError
 from dvn_runtime.manifest import ExportedNetwork
 from dvn_runtime.network import RefusedFileError
 from dvn_runtime.pool import NetworkPool
-from dvn_tf.errors import UserError
 
 
 def entry(task, level, size):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dvn_runtime import BudgetedPredictor
-from dvn_tf.errors import UserError
+from dvn_runtime.errors import UserError
 
 TASKS = ("colours", "digits")
 

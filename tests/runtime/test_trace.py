@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from dvn_runtime import trace
-from dvn_tf.errors import UserError
+from dvn_runtime.errors import UserError
 
 
 def test_the_record_follows_the_budget_while_predictions_run(pristine):

@@ -1,21 +1,21 @@
 """From a run folder to an export folder, as the program does it."""
 
 import json
+import pathlib
 import shutil
 
 import pytest
 
 import dvn_tf
 from dvn_tf import export
-from dvn_tf.export.formats import FORMATS
-from dvn_tf.export.manifest import Manifest, file_facts
-from dvn_tf.export.runners import RUNNERS
+from dvn_tf.export.formats import FORMATS, checked_formats
+from dvn_tf.export.manifest import ManifestWriter, file_facts
 from dvn_tf.training.run_folder import RunFolder
 
 
 def installed(name):
     try:
-        FORMATS[name].check()
+        checked_formats([name])
     except dvn_tf.UserError:
         return False
     return True
@@ -107,7 +107,7 @@ def test_without_the_data_there_is_no_accuracy(run_dir, tmp_path, capsys):
         ({"level": 3}, "there is no level 3: the run has levels 1 to 2"),
         ({"level": 0}, "there is no level 0"),
         ({"formats": ["pickle"]}, "there is no format 'pickle'"),
-        ({"formats": []}, "no format"),
+        ({"formats": []}, "no format was given: choose from keras, tf_saved_model"),
         ({"export_dir": "/dev/null/export"}, "cannot make the export folder"),
     ],
 )
@@ -179,7 +179,7 @@ def test_a_folder_left_half_written(run_dir, exported, tmp_path):
     (saved / ".new-digits_0-4_level1").mkdir()
     (saved / "digits_0-4_level1").rename(saved / ".old-digits_0-4_level1")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dvn_tf.export.tensorflow_formats.write_saved_model", _fail)
+        patch.setattr("dvn_tf.export.saved_model.write_saved_model", _fail)
         with pytest.raises(dvn_tf.UserError, match="No space left on device"):
             export.export_run(run_dir, folder, ["tf_saved_model"], "digits_0-4", 1)
     assert file_facts(saved) == before
@@ -191,15 +191,23 @@ def _fail(*_):
 
 
 def test_entries_are_replaced_by_file(tmp_path):
-    manifest = Manifest(tmp_path, {"seed": 0})
+    manifest = ManifestWriter(tmp_path, {"seed": 0})
     manifest.add({"file": "a", "bytes": 1})
     manifest.add({"file": "b", "bytes": 2})
     manifest.add({"file": "a", "bytes": 3})
-    assert Manifest(tmp_path, {"seed": 0}).content()["files"] == [
+    assert ManifestWriter(tmp_path, {"seed": 0}).content()["files"] == [
         {"file": "a", "bytes": 3},
         {"file": "b", "bytes": 2},
     ]
 
 
-def test_every_format_has_a_runtime():
-    assert list(FORMATS) == list(RUNNERS)
+def test_an_export_of_version_0_1_0_goes_on(tmp_path):
+    written = pathlib.Path(__file__).parents[1] / "runtime" / "export_0.1.0" / "manifest.json"
+    shutil.copy(written, tmp_path)
+    before = json.loads(written.read_text())
+    about = {key: before[key] for key in ("scenario", "method", "seed", "backbone", "tasks")}
+    manifest = ManifestWriter(tmp_path, about)
+    assert manifest.content() == before
+    manifest.add({"file": "new"})
+    after = json.loads((tmp_path / "manifest.json").read_text())
+    assert after["files"] == [*before["files"], {"file": "new"}]

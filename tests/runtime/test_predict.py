@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dvn_runtime import BudgetedPredictor, read_image
-from dvn_tf.errors import UserError
-from experiments import predict
+from dvn_runtime import BudgetedPredictor, predict, read_image
+from dvn_runtime.errors import UserError
 
 
 @pytest.fixture

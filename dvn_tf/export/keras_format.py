@@ -1,0 +1,28 @@
+"""Slim networks as `.keras` files."""
+
+
+class KerasFormat:
+    """A `.keras` file of stock layers: `keras.models.load_model` reads it, on any backend."""
+
+    name = "keras"
+    title = "Keras"
+    suffix = ".keras"
+    runtime = "keras"
+    packages = ()
+    input_dtype = None
+    calibrated = False
+    keras_export = None
+
+    def write(self, slim, path, samples=None):
+        """Writes a file with the network's metadata inside."""
+        from dvn_tf.export.metadata import add_to_archive
+
+        slim.model.save(path)
+        add_to_archive(path, slim.metadata())
+
+    def open(self, path, threads=None):
+        """Loads a file into Keras."""
+        import keras
+
+        model = keras.models.load_model(path)
+        return lambda images: keras.ops.convert_to_numpy(model(images, training=False))

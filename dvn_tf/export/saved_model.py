@@ -1,0 +1,42 @@
+"""SavedModels of slim networks, from which LiteRT and ONNX files are converted too."""
+
+import json
+import pathlib
+
+import keras
+import tensorflow as tf
+
+from dvn_tf.export.metadata import METADATA_FILE
+from dvn_tf.export.slim import SlimNetwork
+
+
+def write_saved_model(slim: SlimNetwork, folder: pathlib.Path, input_dtype: str) -> None:
+    """Writes a SavedModel's graph and weights.
+
+    Args:
+        slim: the network.
+        folder: an empty folder.
+        input_dtype: dtype of the images, "uint8" or "float32".
+    """
+    images = tf.TensorSpec((None, *slim.task.image_shape), input_dtype, name="images")
+    names = list(slim.task.class_names)
+    # No `track(model)`, which would store every weight a second time.
+    archive = keras.export.ExportArchive()
+    archive.add_endpoint(
+        "serving_default",
+        lambda images: {slim.output: slim.model(tf.cast(images, slim.input_dtype), training=False)},
+        input_signature=[images],
+    )
+    archive.add_endpoint(
+        "class_names",
+        lambda: {"class_names": tf.constant(names, tf.string, (len(names),))},
+        input_signature=[],
+    )
+    archive.write_out(str(folder), verbose=False)
+
+
+def write_extra(folder: pathlib.Path, metadata: dict) -> None:
+    """Writes metadata into a SavedModel's `assets.extra`, which TensorFlow does not load."""
+    extra = folder / "assets.extra"
+    extra.mkdir()
+    (extra / METADATA_FILE).write_text(json.dumps(metadata, indent=2), encoding="utf-8")
