@@ -92,7 +92,7 @@ class _Run:
                 f"a task named {taken[0]!r} would share that folder of the run with other files: "
                 "name it otherwise"
             )
-        infos = [data.describe(task, data_dir) for task in self.tasks.values()]
+        infos = [data.task_info(task, data_dir) for task in self.tasks.values()]
         # One for all stages, also for those whose own tasks would come to another.
         self.map_size = common_map_size(infos, experiment.scenario.map_size)
         self.networks: dict[str, DeepVirtualNetwork] = {}
