@@ -17,7 +17,7 @@ class TaskInfo:
         mean: mean of the training images' pixel values (0..255), one number for each channel
             or one for all. The network normalizes its input itself, so it takes raw pixels.
         std: standard deviation of the pixel values, likewise.
-        class_names: names of the classes in the order of their labels; may be empty.
+        class_names: names of the classes in the order of the labels; may be empty.
         head_layers: widths of fully connected layers before the logits; DA-CNN has such.
 
     Raises:

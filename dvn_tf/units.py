@@ -94,17 +94,17 @@ class UnitPartition:
         return tuple(itertools.pairwise(edges))
 
     def intervals(self, channels: int, units: Units | None) -> tuple[tuple[int, int], ...]:
-        """The intervals of channels that some units own, in channel order, neighbours joined.
+        """The channel intervals that a set of units owns, neighbours joined, in channel order.
 
         Args:
             channels: width of the whole layer.
-            units: the units; None stands for all channels of a layer that is not partitioned.
+            units: the units; None stands for a layer that is not cut (all its channels).
         """
         if units is None:
             return ((0, channels),)
         bounds = self.bounds(channels)
         if not all(1 <= unit <= self.num_units for unit in units):
-            raise UserError(f"units {tuple(units)} are not all among units 1 to {self.num_units}")
+            raise UserError(f"there are units 1 to {self.num_units}, not all of {tuple(units)}")
         joined: list[tuple[int, int]] = []
         for unit in sorted(units):
             start, stop = bounds[unit - 1]
@@ -114,7 +114,7 @@ class UnitPartition:
         return tuple(joined)
 
     def width(self, channels: int, units: Units | None) -> int:
-        """The number of channels that some units own, see `intervals`."""
+        """How many of a layer's `channels` channels a set of units owns (None: all)."""
         return sum(stop - start for start, stop in self.intervals(channels, units))
 
 
