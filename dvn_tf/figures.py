@@ -1,4 +1,4 @@
-"""The picture of a unit table."""
+"""The picture of a task x level table."""
 
 import pathlib
 from collections.abc import Sequence

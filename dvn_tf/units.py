@@ -1,6 +1,6 @@
-"""Units, and the static unit table that says which of them a virtual network uses.
+"""Units, and the static task x level table that says which of them a virtual network uses.
 
-Pure Python: nothing here knows about tensors. Tasks, levels and units are counted from 1,
+Pure Python: nothing here knows of tensors. Tasks, levels and units are counted from 1,
 as in the paper ("Deep Virtual Networks", Kim et al., CVPR 2019, section 3.2).
 """
 
@@ -17,12 +17,12 @@ Units = tuple[int, ...]
 
 @dataclasses.dataclass(frozen=True)
 class UnitPartition:
-    """How the channels of every layer are divided into contiguous units.
+    """How the channels of every layer are cut into contiguous units.
 
     Args:
-        fractions: the share of a layer's channels that each unit owns: positive numbers, one
-            for each unit, whose sum is 1. A unit with a fraction f of the channels holds about
-            f**2 of the parameters (paper, section 4.2).
+        fractions: the share of a layer's channels that each unit owns, one number a unit,
+            each positive, their sum 1. A unit with a fraction f of the channels holds
+            about f**2 of the parameters (paper, section 4.2).
 
     Raises:
         UserError: if a fraction is not positive or the sum is not 1.
@@ -48,7 +48,7 @@ class UnitPartition:
 
     @classmethod
     def even(cls, num_units: int) -> "UnitPartition":
-        """Divides the channels into `num_units` equal units, as the paper does for DVN."""
+        """Cuts the channels into `num_units` equal parts, as the paper does for its networks."""
         if num_units < 1:
             raise UserError(f"a network needs at least one unit, not {num_units}")
         return cls((1.0 / num_units,) * num_units)
@@ -59,7 +59,7 @@ class UnitPartition:
 
         Args:
             cumulative: for each i, the share of all parameters that units 1..i hold together,
-                increasing to 1. The paper's J2 has (1/4, 2/4, 3/4, 1) for PackNet+ and NestedNet.
+                increasing up to 1; (1/4, 2/4, 3/4, 1) is the paper's J2 for PackNet+ and NestedNet.
 
         Raises:
             UserError: if the shares do not increase to 1.
@@ -76,14 +76,14 @@ class UnitPartition:
         return len(self.fractions)
 
     def bounds(self, channels: int) -> tuple[tuple[int, int], ...]:
-        """The half-open interval of channels that each unit owns in a layer of `channels` channels.
+        """The half-open channel interval of every unit in a layer of `channels` channels.
 
         Raises:
             UserError: if a unit ends up with no channel in such a layer.
         """
         edges = [0]
         for i in range(1, self.num_units + 1):
-            # Halves are rounded up: Python rounds to even, which could leave a unit no channel.
+            # Halves are rounded up: Python's rounding to even could leave a unit without any.
             edges.append(math.floor(math.fsum(self.fractions[:i]) * channels + 0.5))
         for unit, (start, stop) in enumerate(itertools.pairwise(edges), start=1):
             if start == stop:
@@ -122,17 +122,17 @@ class UnitPartition:
 class UnitTable:
     """The static task x level table: which units does the virtual network (task, level) use?
 
-    Everything in this project that asks "which units?" asks a unit table. Training never
-    changes it. The compared methods differ in their tables; `prefix` is NestedNet's.
+    Everything in this project that asks "which units?" asks such a table. It is never
+    changed by training; the compared methods differ in their tables (`prefix` is NestedNet's).
 
     Args:
         rows: for each task, for each level, the units used. Within a row each level contains
-            the units of the level before it, and more (h^p is a subset of h^q for p <= q, Eq. 4).
+            the level before it and more (h^p is a subset of h^q for p <= q, Eq. 4).
         num_units: the number of units U of the network; None means the highest unit named.
 
     Raises:
-        UserError: if a row is empty or not nested, has another length than the other rows, or
-            names a unit outside 1..num_units.
+        UserError: if a row is empty, of another length than the others, not nested, or names
+            a unit outside 1..num_units.
 
     Example:
         >>> table = UnitTable.by_rule(num_tasks=3, num_units=3)  # Eq. 3
@@ -183,8 +183,8 @@ class UnitTable:
                 )
             if level > 1 and not set(row[level - 2]) < set(units):
                 raise UserError(
-                    f"{where} of the table uses units {units}, which must contain the units "
-                    f"{row[level - 2]} of the level below, and more: levels must be nested"
+                    f"{where} of the table uses units {units}, which do not contain the units "
+                    f"{row[level - 2]} of the level below and more: levels must be nested"
                 )
 
     @classmethod
@@ -197,17 +197,18 @@ class UnitTable:
     ) -> "UnitTable":
         """The paper's rule (section 3.2), for any number of tasks and units.
 
-        Level 1 of task j is unit j. Each further level adds the nearest unit not yet taken, the
-        lower ID first on a tie. Two generalizations agree with that: if level 1 has several
-        units, it is a window of neighbours, and distance is measured from its centre; and if
-        there are more or fewer windows than tasks, the windows are spread evenly over the units.
+        Level 1 of task j is unit j; each further level adds the nearest unit not yet taken,
+        the lower ID first on a tie. Two generalizations keep that reading: a level may take
+        several units at once, and then level 1 is a window of neighbours and distance is
+        measured from its centre; and where tasks and windows do not match one to one, the
+        windows are spread evenly over the units.
 
         Args:
             num_tasks: number of tasks k.
             num_units: number of units U; None means k, as in the paper.
-            num_levels: number of levels n_h, where level l has l units; None means U.
-            level_sizes: instead of `num_levels`, the number of units of each level, such as
-                (2, 3, 4) for the paper's J3 (densities 4/16, 9/16, 1).
+            num_levels: number of levels n_h, level l having l units; None means U.
+            level_sizes: instead of `num_levels`, the number of units of every level, such
+                as (2, 3, 4) for the paper's J3 (densities 4/16, 9/16, 1).
 
         Raises:
             UserError: if there are more levels than units or the sizes do not increase.
@@ -268,7 +269,7 @@ class UnitTable:
         return self.rows[task - 1][level - 1]
 
     def entry_level(self, unit: int, task: int) -> int | None:
-        """S(i, j) of Eq. 5: the lowest level of a task that uses a unit; None if none does."""
+        """S(i, j) of Eq. 5: the level at which a unit enters a task, None if it never does."""
         for level in range(1, self.num_levels + 1):
             if unit in self.units(task, level):
                 return level
@@ -276,14 +277,14 @@ class UnitTable:
 
 
 def _units_by_distance(task: int, num_tasks: int, num_units: int, window: int) -> Units:
-    """All units, sorted by their distance from the centre of the task's level-1 window.
+    """All units, those of the task's level-1 window first, then by distance from its centre.
 
-    `task` counts from 0 here. The units of the window are nearest to its centre, so they come
-    first. Sorting by (distance, ID) is the paper's "nearest unit, the lower ID first on a tie".
+    `task` counts from 0 here. Sorting by (distance, ID) is the paper's "nearest unit, the lower
+    ID first on a tie"; the window itself is nearest to its own centre.
     """
     room = num_units - window
-    # The windows start at points spread evenly over 0..room, rounded to the nearest. With as
-    # many windows as tasks, the paper's case, these are 0, 1, 2, ...
+    # Window starts spread over 0..room, rounded to the nearest; they are 0, 1, 2, ... when
+    # there are as many windows as tasks, which is the paper's case.
     start = 0 if num_tasks == 1 else (2 * task * room + num_tasks - 1) // (2 * (num_tasks - 1))
     centre = start + (window - 1) / 2
     return tuple(sorted(range(1, num_units + 1), key=lambda unit: (abs(unit - 1 - centre), unit)))
