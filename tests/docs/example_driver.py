@@ -8,6 +8,7 @@ import json
 import pathlib
 import runpy
 
+import gin
 from dvn_tf.export import export_run
 from dvn_tf.training.configuration import read_experiment
 from dvn_tf.training.runs import default_folder, run
@@ -33,9 +34,10 @@ for command in EXAMPLES["commands"]:
         train(command[3:])
     else:
         [program] = command[1:]
-        runpy.run_path(program, run_name="__main__")
+        with gin.unlock_config():  # as it is in a process of its own
+            runpy.run_path(program, run_name="__main__")
 
 train(["--gin_file=gin/quickstart.gin"])
-export_run("runs/quickstart/dvn/seed0", formats=["litert"])
+export_run("runs/quickstart/dvn/seed0", formats=["litert"], level=1)
 exec(compile(EXAMPLES["deploy"], "deploy.md", "exec"), {"__name__": "deploy"})
 exec(compile(EXAMPLES["compare"], "compare.md", "exec"), {"__name__": "compare"})

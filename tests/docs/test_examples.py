@@ -56,7 +56,7 @@ def test_library(done):
     output = (done / "output.txt").read_text()
     assert re.search(r"^\d+ of \d+ parameters$", output, re.MULTILINE)
     assert (done / "runs/digits/model.keras").is_file()
-    assert len(read(done / "runs/digits/export/manifest.json")["networks"]) == 2
+    assert len(read(done / "runs/digits/export/manifest.json")["files"]) == 2
 
 
 def test_the_first_library_example_is_short():
@@ -71,7 +71,7 @@ def test_own_backbone(done):
     # 8 -> 8 -> 8 and 8 -> 16 -> 16 channels, 3 x 3; the input layer counts in neither number.
     whole = results["outputs"]["digits_0-4/level2"]["parameters_paper"]
     assert whole == 9 * (8 * 8 + 8 * 8 + 8 * 16 + 16 * 16)
-    exported = read(done / "runs/small_vgg/dvn/seed0/export/manifest.json")["networks"]
+    exported = read(done / "runs/small_vgg/dvn/seed0/export/manifest.json")["files"]
     assert [network["level"] for network in exported] == [1, 1]
     for network in exported:
         output = results["outputs"][f"{network['task']}/level1"]
@@ -112,7 +112,7 @@ def test_own_source(done):
 
 def test_own_format(done):
     results = read(done / "runs/shared_core/dvn/seed0/results.json")
-    exported = read(done / "runs/shared_core/dvn/seed0/export/manifest.json")["networks"]
+    exported = read(done / "runs/shared_core/dvn/seed0/export/manifest.json")["files"]
     assert [network["format"] for network in exported] == ["npz", "npz"]
     for network in exported:
         assert network["file"].endswith(".npz")
