@@ -38,6 +38,6 @@ setup(
         # What writes and runs ONNX, and runs LiteRT; the formats keras and tf_saved_model
         # need none of it.
         "export": EXPORT,
-        "test": [*EXPORT, "hypothesis", "jax", "pytest", "ruff"],
+        "test": [*EXPORT, "hypothesis", "jax", "markdown-it-py", "pytest", "ruff"],
     },
 )

@@ -23,17 +23,17 @@ def draw_table(
     partition: UnitPartition | None = None,
     title: str = "",
 ) -> pathlib.Path:
-    """Draws a task x level table: tasks down, levels across, units coloured (Figure 3).
+    """Draws a unit table: tasks down, levels across, units coloured (Figure 3).
 
-    Each cell is the stack of all units' channels; the units that the virtual network uses are
-    coloured, each unit in a colour of its own and as high as its share of the channels.
+    Each cell is the stack of all units' channels. A unit is as high as its share of the channels,
+    and has a colour of its own where the virtual network uses it.
 
     Args:
-        path: the file to write, its ending tells the format (.png, .svg).
-        table: the table.
+        path: the file to write; its ending gives the format (.png, .svg).
+        table: the unit table.
         tasks: names of its rows; None numbers them.
-        partition: the channel fractions; None is an even cut.
-        title: written above.
+        partition: the channel fractions; None divides the channels evenly.
+        title: a title above the picture.
 
     Returns:
         The path.

@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all."""
+"""Atomic files and folders: they are written whole or not at all."""
 
 import contextlib
 import json
@@ -12,13 +12,13 @@ PARTIAL = ".partial-"  # how the names of unfinished files begin
 
 @contextlib.contextmanager
 def atomic_file(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """Gives a temporary path to write to, which takes the name `path` once it is complete.
+    """Yields a temporary path to write to, and renames it to `path` once it is complete.
 
-    A program killed at any moment leaves either the old file or the new one. The temporary
-    name ends like the real one, since libraries read the format from it.
+    A program that is killed at any moment leaves either the old file or the new one. The
+    temporary name ends like the real one, because libraries choose the format by the ending.
 
     Args:
-        path: the file to write; its folder is made if absent.
+        path: the file to write; its folder is created if it does not exist.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,7 +26,7 @@ def atomic_file(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     try:
         yield temporary
         with open(temporary, "rb") as file:
-            os.fsync(file.fileno())  # the bytes must be there before the name is
+            os.fsync(file.fileno())  # the bytes must be on disk before the name is
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -34,10 +34,11 @@ def atomic_file(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def atomic_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """Gives a temporary folder to fill, which takes the name `path` once it is complete.
+    """Yields a temporary folder to fill, and renames it to `path` once it is complete.
 
     Args:
-        path: the folder to write; its parent is made if absent. What it held before goes.
+        path: the folder to write; its parent is created if it does not exist. An old folder of
+            this name is replaced.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,8 +53,8 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         for file in new.rglob("*"):
             if file.is_file():
                 with open(file, "rb") as opened:
-                    os.fsync(opened.fileno())  # the bytes must be there before the name is
-        # A folder cannot replace one that is not empty: the old one steps aside first.
+                    os.fsync(opened.fileno())  # the bytes must be on disk before the name is
+        # A folder cannot replace one that is not empty, so the old one is moved aside first.
         if path.exists():
             os.replace(path, old)
         os.replace(new, path)
@@ -65,17 +66,17 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 def clear_partial(folder: str | os.PathLike) -> None:
-    """Removes what programs that were killed while they wrote have left in a folder."""
+    """Removes the unfinished files that killed programs have left in a folder."""
     for partial in pathlib.Path(folder).rglob(f"{PARTIAL}*"):
         partial.unlink()
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Writes a text file, whole or not at all."""
+    """Writes a text file atomically."""
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: str | os.PathLike, value) -> None:
-    """Writes a value as indented JSON, whole or not at all."""
+    """Writes a value as indented JSON, atomically."""
     write_text(path, json.dumps(value, indent=2) + "\n")

@@ -11,16 +11,16 @@ class TaskInfo:
     """One image classification task, as a network sees it.
 
     Args:
-        name: names the task's input, and its outputs "<name>/level<l>".
+        name: the name of the task's input, and the start of its outputs' "<name>/level<l>".
         num_classes: size of the logits.
         image_shape: (height, width, channels) in pixels.
-        mean: of the training images' pixel values (0..255), one number a channel or one for
-            all; the network itself normalizes, so that it takes pixels as they are.
-        std: their standard deviation, likewise.
+        mean: mean of the training images' pixel values (0..255), one number for each channel
+            or one for all. The network normalizes its input itself, so it takes raw pixels.
+        std: standard deviation of the pixel values, likewise.
         class_names: names of the classes in the order of the labels; may be empty.
 
     Raises:
-        UserError: if a number makes no sense.
+        UserError: if a value does not make a task.
     """
 
     name: str
@@ -57,7 +57,7 @@ def head_name(task: str, level: int) -> str:
 
 
 def common_map_size(tasks: Sequence[TaskInfo], map_size: int | None = None) -> int:
-    """The height of the maps where tasks meet: as given, or of the smallest image up to 32."""
+    """Height in pixels of the maps where tasks meet: as given, or the smallest image's up to 32."""
     return map_size or min(32, *(task.image_shape[0] for task in tasks))
 
 
@@ -70,10 +70,10 @@ def input_strides(tasks: Sequence[TaskInfo], map_size: int | None = None) -> tup
     Args:
         tasks: the tasks of a network.
         map_size: height of the common maps in pixels; None means the smallest image's
-            height, but no more than 32.
+            height, but at most 32.
 
     Raises:
-        UserError: if no whole strides bring the images to one size.
+        UserError: if whole strides do not bring the images to one size.
     """
     map_size = common_map_size(tasks, map_size)
     strides = tuple(max(1, round(task.image_shape[0] / map_size)) for task in tasks)

@@ -67,7 +67,7 @@ def study_untrained(
     """
     scenario, recipe, _ = configuration.read_config(files, params)
     latency.set_threads(settings["threads"])
-    infos = [data.describe(one) for one in scenario.tasks]
+    infos = [data.task_info(one) for one in scenario.tasks]
     network = fitting.build_network(scenario, infos, recipe)
     title = f"Speed of {scenario.name}'s levels, not trained"
     out_dir = out_dir or pathlib.Path("latency", scenario.name)

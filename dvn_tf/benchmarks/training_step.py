@@ -59,7 +59,7 @@ def step_times(scenario: Scenario, recipe: Recipe, rounds: int = 5) -> StepTimes
         recipe: gives the batch size and what a step does.
         rounds: timed rounds, each one step of the network and one of every plain network.
     """
-    tasks = [data.describe(task) for task in scenario.tasks]
+    tasks = [data.task_info(task) for task in scenario.tasks]
     fitting.prepare_backend(recipe)
     network = fitting.build_network(scenario, tasks, recipe)
     images, labels = _random_batch(tasks, recipe)
@@ -103,7 +103,7 @@ def pipeline_images_per_second(
     generator = np.random.default_rng(recipe.seed)
     task_data = []
     for task in scenario.tasks:
-        info = data.describe(task)
+        info = data.task_info(task)
         images = generator.integers(0, 256, (examples, *info.image_shape), np.uint8)
         one_set = ImageSet(images, np.zeros(examples, np.int32))
         task_data.append(TaskData(task, info, one_set, one_set))

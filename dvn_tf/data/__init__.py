@@ -1,10 +1,24 @@
 """Tasks, their images, and the pipelines that feed them to a network.
 
-`dvn_tf.data.pipelines` imports TensorFlow; the rest does so only for TFDS's datasets.
+tasks.py      what a task is: plain values
+sources.py    where its images come from; `register_source` adds a kind of dataset
+task_data.py  what is known about a task, and its images in memory
+pipelines.py  batches for training and evaluation; the only module of these that needs TensorFlow
 """
 
-from dvn_tf.data.sources import ImageSet, TaskData, load
-from dvn_tf.data.tasks import Task, check_tasks, describe
+from dvn_tf.data.sources import Source, register_source
+from dvn_tf.data.task_data import ImageSet, TaskData, load, task_info
+from dvn_tf.data.tasks import Task, check_tasks
 from dvn_tf.tasks import TaskInfo
 
-__all__ = ["ImageSet", "Task", "TaskData", "TaskInfo", "check_tasks", "describe", "load"]
+__all__ = [
+    "ImageSet",
+    "Source",
+    "Task",
+    "TaskData",
+    "TaskInfo",
+    "check_tasks",
+    "load",
+    "register_source",
+    "task_info",
+]

@@ -1,14 +1,14 @@
 """Random crops with a reflected border, and flips, by index arithmetic.
 
-Nothing is ever padded: pixel i of a crop is pixel `reflect(i + offset)` of the image, so a
-batch is two gathers, of rows and of columns, whatever its images' offsets and flips.
+No image is padded: pixel i of a crop is pixel `reflect(i + offset)` of the image. So a batch
+takes two gathers, one of rows and one of columns, whatever the offsets and flips of its images.
 """
 
 import tensorflow as tf
 
 
 def crop_padding(task, image_size: int) -> int:
-    """Width in pixels of the border that a task's crops may reach into."""
+    """The width in pixels of the reflected border that a task's crops may reach into."""
     return image_size // 8 if task.crop_padding is None else task.crop_padding
 
 
@@ -16,7 +16,7 @@ def draw_crops(task, image_shape, count: int, seed, algorithm: str):
     """Draws a crop for each of a task's examples.
 
     Args:
-        task: The task; says how far crops may reach and whether to flip.
+        task: The task, which says how far crops may reach and whether to flip.
         image_shape: Height and width in pixels, channels.
         count: Number of examples.
         seed: Integer tensor of shape (2,).
@@ -36,10 +36,10 @@ def draw_crops(task, image_shape, count: int, seed, algorithm: str):
 
 
 def crop_and_flip(images, index, offset, flip):
-    """Takes crops of the images' own size out of some images extended by reflection.
+    """Crops images that are extended by reflection to their own size, and mirrors some.
 
-    Equal to padding each image as `numpy.pad(mode="reflect")` does, slicing, and mirroring
-    where `flip` says so.
+    The result equals padding each image by `numpy.pad(mode="reflect")`, slicing it, and
+    mirroring it where `flip` says so.
 
     Args:
         images: (n, height, width, channels).

@@ -1,4 +1,4 @@
-"""Images of the datasets that TFDS knows, ours among them."""
+"""Image classification datasets of TFDS, the project's own Tiny-ImageNet among them."""
 
 import difflib
 import os
@@ -41,7 +41,7 @@ class Catalogued:
         test_split: TFDS split to test on. None is `"test"`, else `"validation"`.
 
     Raises:
-        UserError: If TFDS has no such dataset, or the dataset no such image or label.
+        UserError: If TFDS has no such dataset, or the dataset has no such image or label.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Catalogued:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The names of all classes; numbers, as long as the data is absent."""
+        """Names of all classes; numbers where the data is absent."""
         return tuple(self._features[self._label_key].names)
 
     def _feature(self, key, kind, setting):
@@ -95,7 +95,7 @@ class Catalogued:
         return (image_size or height, image_size or width, channels)
 
     def read(self, split: str, select) -> tuple[np.ndarray, np.ndarray]:
-        """Reads the images of one split; downloads the dataset if it is absent.
+        """Reads the images of one split. Downloads the dataset first if it is absent.
 
         Args:
             split: `"train"` or `"test"`.
@@ -105,7 +105,7 @@ class Catalogued:
             Images, uint8 of shape (n, height, width, channels), and labels, int32 (n,).
 
         Raises:
-            UserError: If the data cannot be had, is cut short or damaged.
+            UserError: If the data cannot be downloaded, is cut short or damaged.
         """
         preparation.prepare(self._builder)
         split_name = self._split_name(split)
@@ -142,7 +142,7 @@ class Catalogued:
     def _restore(self) -> str:
         return (
             f"the files in {self._builder.data_dir} are cut short or damaged: "
-            "restore them, or delete that folder to have them prepared anew."
+            "restore them, or delete that folder and run again to prepare them anew."
         )
 
     def _read_labels(self, split_name) -> np.ndarray:
@@ -186,9 +186,10 @@ def _find_builder(name, data_dir):
         close = difflib.get_close_matches(name, tfds.list_builders(), n=3)
         hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
         raise UserError(
-            f"There is no dataset {name!r}: give 'digits', 'folder:PATH' or a name of TFDS.{hint}"
+            f"There is no dataset {name!r}: give 'digits', 'folder:PATH', a name of TFDS, or the "
+            f"name of a source that you registered.{hint}"
         ) from err
-    # Names and versions that are malformed, files that are: TFDS has no common class for them.
+    # Malformed names, versions and files: TFDS raises no common class for them.
     except Exception as err:
         raise UserError(
             f"Dataset {name!r} cannot be used ({preparation.reason(err)}): "

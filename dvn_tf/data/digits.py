@@ -13,7 +13,7 @@ class Digits:
     """1,797 grey digits of 8 x 8 pixels, a share of each class held out for testing.
 
     Args:
-        test_fraction: Share of the images to hold out, the same of every class.
+        test_fraction: Share of each class to hold out.
         image_size: Height and width in pixels to resize to. None keeps 8.
     """
 
@@ -47,8 +47,8 @@ class Digits:
             )
         except ValueError as err:
             raise UserError(
-                f"A share of {self._test_fraction} of the {len(labels)} digits leaves no image of "
-                "some class on one side: bring Task.test_fraction nearer to 0.2."
+                f"With Task.test_fraction = {self._test_fraction} some class of the {len(labels)} "
+                "digits has no image left to train or to test on: bring it nearer to 0.2."
             ) from err
         positions = np.sort(parts[0 if split == "train" else 1])
         positions = positions[select(labels[positions])]

@@ -14,26 +14,26 @@ from dvn_tf.errors import UserError
 _SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png")
 _TEST_FOLDERS = ("test", "val", "validation")
 
-# What Pillow raises for a file that is no image, or one cut short.
+# What Pillow raises for a file that is not an image or is cut short.
 _DAMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 class Folder:
-    """PNG, JPEG and BMP images, read as RGB; other files are passed over.
+    """A folder of PNG, JPEG and BMP images, read as RGB; other files are ignored.
 
-    Either `path/train/CLASS/IMAGE` and `path/test/CLASS/IMAGE` (or `val`, `validation`), or
-    `path/CLASS/IMAGE`, of which a share of each class is held out for testing. Classes are
-    numbered in the alphabetical order of their folders.
+    The images lie in `path/train/CLASS/` and `path/test/CLASS/` (or `val`, `validation`), or in
+    `path/CLASS/`, and then a share of each class is held out for testing. Classes are numbered
+    in the alphabetical order of their folders.
 
     Args:
         path: The folder.
-        test_fraction: Share of each class to hold out, where there is no test folder. Which
+        test_fraction: Share of each class to hold out where there is no test folder. Which
             images these are depends on their names alone.
         image_size: Height and width in pixels to resize to, whatever the aspect ratio. None
-            keeps the images' own size, which must then be one and square.
+            keeps the images as they are; they must then be square and all of one size.
 
     Raises:
-        UserError: If the folder does not look like this.
+        UserError: If the folder has another layout.
     """
 
     def __init__(
@@ -69,13 +69,13 @@ class Folder:
             Images, uint8 of shape (n, height, width, 3), and labels, int32 of shape (n,).
 
         Raises:
-            UserError: If a file is no image, or of another size than the rest.
+            UserError: If a file is not an image, or not of the same size as the rest.
         """
         paths = [path for path, _ in self._splits[split]]
         labels = np.array([label for _, label in self._splits[split]], np.int32)
         positions = select(labels)
         images = image_tools.allocate((len(positions), *self.image_shape))
-        # Pillow lets go of the interpreter while it decodes, so threads do help.
+        # Pillow releases the interpreter's lock while it decodes, so threads help.
         with concurrent.futures.ThreadPoolExecutor() as pool:
             for i, image in enumerate(pool.map(self._read, (paths[p] for p in positions))):
                 images[i] = image
@@ -87,8 +87,8 @@ class Folder:
             with Image.open(path) as image:
                 if self._keep_size and image.size != size:
                     raise UserError(
-                        f"{path} is {image.height} x {image.width} pixels, another image "
-                        f"{size[0]} x {size[1]}: set Task.image_size to resize them all."
+                        f"{path} is {image.height} x {image.width} pixels, but another "
+                        f"image is {size[0]} x {size[1]}: set Task.image_size to resize them all."
                     )
                 if image.mode.startswith(("I", "F")):
                     raise UserError(f"{path} has more than 8 bits a channel: convert it to 8.")
@@ -103,7 +103,7 @@ class Folder:
 
 
 def _own_size(path: pathlib.Path) -> int:
-    """The size of an image, in pixels, from the head of its file."""
+    """The height and width of an image in pixels, read from its file's header."""
     try:
         with Image.open(path) as image:
             width, height = image.size
@@ -165,8 +165,8 @@ def _hold_out(listed, fraction: float):
         count = max(1, round(fraction * len(paths)))
         if count == len(paths):
             raise UserError(
-                f"Folder {paths[0].parent} holds too few images, {len(paths)}, to train and to "
-                "test on: add some or lower Task.test_fraction."
+                f"Folder {paths[0].parent} holds too few images, {len(paths)}, to train and "
+                "test on: add some, or lower Task.test_fraction."
             )
         # A hash, so that an image mostly keeps its side when others are added.
         paths = sorted(paths, key=lambda path: hashlib.sha256(path.name.encode()).digest())

@@ -1,17 +1,17 @@
-"""Decoded images in memory: where they lie, their size, their statistics."""
+"""Decoded images in memory: allocation, resizing and statistics."""
 
 import math
 
 import numpy as np
 from PIL import Image
 
-ALIGNMENT = 64  # bytes; TensorFlow's kernels insist on it
+ALIGNMENT = 64  # bytes; TensorFlow's kernels need it
 
 _CHUNK = 1024  # images at a time, so that wide integers of the whole set never exist
 
 
 def allocate(shape: tuple[int, ...]) -> np.ndarray:
-    """Makes room for images that TensorFlow can use where they lie, without a copy.
+    """Allocates an array of images that TensorFlow can use without copying it.
 
     Args:
         shape: Shape of the array.
@@ -33,7 +33,7 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
         size: Height and width of the result in pixels.
 
     Returns:
-        uint8 of shape (n, size, size, channels); `images` itself where it has that size.
+        uint8 of shape (n, size, size, channels); `images` itself if it has that size already.
     """
     if images.shape[1:3] == (size, size):
         return images

@@ -1,9 +1,9 @@
 """tf.data pipelines over images in memory, for training and for evaluation.
 
-What a training pipeline delivers is a pure function of the seed, the task's name, the
-epoch, the pass within the epoch and the example. So a run that resumes at epoch 3 sees
-bit for bit what the uninterrupted run sees from epoch 3 on, and a task sees the same
-whatever other tasks are trained beside it (as far as an epoch goes).
+What a training pipeline delivers is a pure function of the seed, the task's name, the epoch, the
+pass within the epoch and the example. So a run that resumes at epoch 3 sees exactly what an
+uninterrupted run sees from epoch 3 on. And a task sees the same order and augmentation whichever
+tasks are trained beside it; only the number of steps in an epoch depends on them.
 """
 
 import zlib
@@ -14,23 +14,23 @@ import tensorflow as tf
 
 from dvn_tf.data import images as image_tools
 from dvn_tf.data.augmentation import crop_and_flip, draw_crops
-from dvn_tf.data.sources import ImageSet, TaskData
+from dvn_tf.data.task_data import ImageSet, TaskData
 from dvn_tf.errors import UserError
 
 _ALGORITHM = "philox"  # named, so that a device's default cannot change the numbers
 
 
 def steps_per_epoch(task_data: Sequence[TaskData], batch_size: int) -> int:
-    """Steps in which the longest task is seen once.
+    """The number of steps in which the longest task is seen once.
 
-    Every batch is full: the last one of an epoch goes on into the task's next pass.
+    Every batch is full: the last one of an epoch is filled up from the task's next pass.
 
     Args:
         task_data: The tasks' images.
         batch_size: Images of each task in a step.
 
     Returns:
-        Number of training images of the longest task over the batch size, rounded up.
+        The number of training images of the longest task, divided by the batch size, rounded up.
 
     Raises:
         UserError: If a batch is larger than some task's training set.
@@ -53,10 +53,10 @@ def training_dataset(
     first_epoch: int,
     epochs: int,
 ) -> tf.data.Dataset:
-    """Batches of all tasks in step, shuffled and augmented.
+    """Builds shuffled and augmented batches; each element holds a batch of every task.
 
-    An epoch is the longest task's; the shorter tasks start over within it, each pass in a
-    new order and with new augmentation.
+    An epoch lasts until the longest task is seen once. Shorter tasks start over within it, each
+    pass in a new order and with new augmentation.
 
     Args:
         task_data: The tasks' images.
@@ -64,7 +64,7 @@ def training_dataset(
         batch_size: Images of each task in a step.
         seed: Determines order and augmentation.
         first_epoch: The epoch to start at, from 0.
-        epochs: Where to stop: the first epoch that is not delivered.
+        epochs: The epoch to stop before.
 
     Returns:
         A dataset of pairs: {task name: uint8 (batch, height, width, channels)} and
@@ -101,9 +101,9 @@ def training_dataset(
 def evaluation_dataset(
     task_data: Sequence[TaskData], outputs: Mapping[str, Sequence[str]], batch_size: int
 ) -> tf.data.Dataset:
-    """Batches of all tasks' test images in step, each image once, in their own order.
+    """Builds batches of all tasks' test images, each image once, in the dataset's order.
 
-    Batches are full; where a task's images have ended, examples of weight 0 fill them.
+    Every batch is full: when a task has no more images, examples of weight 0 fill it.
 
     Args:
         task_data: The tasks' images.
@@ -135,7 +135,7 @@ def evaluation_dataset(
 
 
 def _store(images: ImageSet) -> tuple[tf.Tensor, tf.Tensor]:
-    """The images and labels as tensors, on the CPU: a GPU's memory is for the network."""
+    """The images and labels as tensors on the CPU: a GPU's memory is for the network."""
     pixels = images.images
     if pixels.ctypes.data % image_tools.ALIGNMENT or not pixels.flags.c_contiguous:
         pixels = image_tools.allocate(pixels.shape)
@@ -146,7 +146,7 @@ def _store(images: ImageSet) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _without_copies(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Keeps tf.data from rewriting the pipeline's graph: that copies every tensor in it."""
+    """Keeps tf.data from rewriting the pipeline's graph, which would copy every tensor in it."""
     options = tf.data.Options()
     options.experimental_optimization.apply_default_optimizations = False
     return dataset.with_options(options)

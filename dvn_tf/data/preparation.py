@@ -10,19 +10,19 @@ from tensorflow_datasets.core.download import downloader
 
 from dvn_tf.errors import UserError
 
-# TFDS's 10 retries wait 200 s in all, where there is no network; 4 wait 3 s.
+# Without a network TFDS's 10 retries wait 200 s in all; 4 retries wait 3 s.
 _RETRIES = 4
 
 
 def prepare(builder: tfds.core.DatasetBuilder) -> None:
-    """Makes sure that a dataset lies prepared in its data folder.
+    """Prepares a dataset in its data folder, unless it is there already.
 
     Args:
         builder: TFDS's builder of the dataset.
 
     Raises:
-        UserError: If the dataset is absent and cannot be downloaded or prepared. Nothing is
-            left in the dataset's folder then.
+        UserError: If the dataset cannot be downloaded or prepared. Nothing is then left in its
+            folder.
     """
     if builder.is_prepared():
         return
@@ -31,7 +31,7 @@ def prepare(builder: tfds.core.DatasetBuilder) -> None:
             builder.download_and_prepare()
     except UserError:
         raise
-    # Builders raise what they please: there is no common class.
+    # Each builder raises exceptions of its own: there is no common class.
     except Exception as err:
         raise UserError(
             f"Dataset {builder.name!r} is not in {builder.data_dir_root} and could not be "
@@ -41,7 +41,7 @@ def prepare(builder: tfds.core.DatasetBuilder) -> None:
 
 @contextlib.contextmanager
 def _short_retries():
-    """Gives up soon without a network, and keeps the retries out of the user's sight."""
+    """Makes downloads give up soon without a network, and does not log every retry."""
     connections = logging.getLogger("urllib3.connectionpool")
     level, retries = connections.level, downloader.MAX_RETRIES
     connections.setLevel(logging.ERROR)

@@ -1,111 +1,156 @@
-"""The images of a task, decoded and held in memory."""
+"""Where the images of a task come from: one entry for each kind of dataset.
+
+`Task.dataset` names a dataset. A source gives its classes and its images; `register_source` adds
+a kind of its own. Every name without an entry is one of TFDS.
+"""
 
 import dataclasses
 import os
+from collections.abc import Callable, Collection
+from typing import Protocol
 
 import numpy as np
 
-from dvn_tf.data import images as image_tools
-from dvn_tf.data.tasks import Task, describe_source, open_source
+from dvn_tf.data.tasks import Task
 from dvn_tf.errors import UserError
-from dvn_tf.tasks import TaskInfo
+
+TFDS_SETTINGS = ("label_key", "image_key", "train_split", "test_split")  # fields of `Task`
+
+
+class Source(Protocol):
+    """A dataset, opened: its classes and image shape are known, its images are not read yet.
+
+    Attributes:
+        class_names: Names of all classes of the dataset, in the order of its labels.
+        image_shape: Height, width and channels of the images that `read` delivers.
+    """
+
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+
+    def read(
+        self, split: str, select: Callable[[np.ndarray], np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Reads the images of one split.
+
+        Args:
+            split: `"train"` or `"test"`.
+            select: Function from the labels of the whole split, integers of shape (n,), to the
+                ascending positions of the images to keep.
+
+        Returns:
+            The images at these positions, uint8 of shape (m, height, width, channels), and
+            their labels in the dataset's own numbering, int32 of shape (m,).
+
+        Raises:
+            UserError: If the images cannot be read.
+        """
+
+
+Opener = Callable[[Task, str | os.PathLike | None], Source]
 
 
 @dataclasses.dataclass(frozen=True)
-class ImageSet:
-    """Decoded images; they take n * height * width * channels bytes of memory.
+class _Entry:
+    open: Opener
+    settings: frozenset[str]
+
+
+_entries: dict[str, _Entry] = {}
+
+
+def register_source(dataset: str, opener: Opener, settings: Collection[str] = ()) -> None:
+    """Adds a kind of dataset that `Task.dataset` can name.
 
     Args:
-        images: uint8 of shape (n, height, width, channels).
-        labels: int32 of shape (n,), from 0.
+        dataset: The name, such as `"digits"`. A name that ends with a colon, such as
+            `"folder:"`, stands for every dataset that begins with it.
+        opener: Function from a task and TFDS's data folder to a `Source`. It reads no images.
+            It should import slow libraries itself, so that other sources do not wait for them.
+        settings: Those of `TFDS_SETTINGS` that the source uses too. A task that sets
+            any other of them is refused, because the setting would have no effect.
+
+    Raises:
+        UserError: If the name is taken or empty, or a setting is not in `TFDS_SETTINGS`.
     """
-
-    images: np.ndarray
-    labels: np.ndarray
-
-    def __len__(self):
-        return len(self.labels)
-
-
-@dataclasses.dataclass(frozen=True)
-class TaskData:
-    """A task with its images.
-
-    CIFAR-10 takes 184 MB, the whole of Tiny-ImageNet 1.35 GB (all classes, both splits).
-
-    Args:
-        task: The task.
-        info: Its classes and image shape, the mean and the standard deviation of each
-            channel of the training images.
-        train: Training images.
-        test: Test images.
-    """
-
-    task: Task
-    info: TaskInfo
-    train: ImageSet
-    test: ImageSet
+    if not dataset or dataset in _entries:
+        raise UserError(f"The dataset name {dataset!r} is empty or taken: choose another.")
+    unknown = sorted(set(settings) - set(TFDS_SETTINGS))
+    if unknown:
+        raise UserError(f"There is no setting {unknown[0]!r}: use some of {TFDS_SETTINGS}.")
+    _entries[dataset] = _Entry(opener, frozenset(settings))
 
 
-def load(task: Task, data_dir: str | os.PathLike | None = None) -> TaskData:
-    """Loads the images of a task; a TFDS dataset is downloaded where it is absent.
+def open_source(task: Task, data_dir: str | os.PathLike | None = None) -> Source:
+    """Opens the dataset of a task without reading any images.
 
     Args:
         task: The task.
         data_dir: TFDS's data folder. None is TFDS's own default.
 
     Returns:
-        The task's images, labelled 0 to `info.num_classes - 1`.
+        The source of the task's images.
 
     Raises:
-        UserError: If the data is absent and cannot be downloaded, cut short or damaged, or
-            if the task asks for something that the dataset does not have.
+        UserError: If there is no such dataset, folder, label or image, or the task has a
+            setting that its dataset does not use.
     """
-    source = open_source(task, data_dir)
-    describe_source(task, source)  # refuses a bad task before its data is fetched
-    indices = task.class_indices() or range(len(source.class_names))
-    train = _read(source, "train", indices, task, task.train_examples)
-    test = _read(source, "test", indices, task, None)
-    mean, std = image_tools.channel_statistics(train.images)
-    # Some datasets learn the names of their classes from the data: described again.
-    info = dataclasses.replace(describe_source(task, source), mean=mean, std=std)
-    return TaskData(task, info, train, test)
+    entry = _find_entry(task.dataset)
+    _refuse_settings(task, [name for name in TFDS_SETTINGS if name not in entry.settings])
+    return entry.open(task, data_dir)
 
 
-def _read(source, split, indices, task, limit) -> ImageSet:
-    """Reads the images of some classes and numbers these classes 0, 1, ..."""
-    new_label = np.full(len(source.class_names), -1, np.int32)
-    new_label[list(indices)] = np.arange(len(indices))
+def _find_entry(dataset: str) -> _Entry:
+    if dataset in _entries:
+        return _entries[dataset]
+    prefix = f"{dataset.partition(':')[0]}:"
+    if dataset.startswith(prefix) and prefix in _entries:
+        return _entries[prefix]
+    return _Entry(_open_tfds, frozenset(TFDS_SETTINGS))
 
-    def select(labels):
-        if len(labels) and not 0 <= labels.min() <= labels.max() < len(new_label):
+
+def _refuse_settings(task: Task, unused: Collection[str]) -> None:
+    defaults = {field.name: field.default for field in dataclasses.fields(Task)}
+    for setting in unused:
+        if getattr(task, setting) != defaults[setting]:
             raise UserError(
-                f"Task {task.name!r}: the {split} split of {task.dataset!r} holds labels outside "
-                f"of its classes, 0 to {len(new_label) - 1}: choose a labelled split with "
-                f"Task.{split}_split, or restore the dataset's files if they are damaged."
+                f"Task {task.name!r}: {setting} {getattr(task, setting)!r} has no effect on "
+                f"dataset {task.dataset!r}: leave it out."
             )
-        positions = np.flatnonzero(new_label[labels] >= 0)
-        return positions if limit is None else first_of_each(labels, positions, limit)
-
-    images, labels = source.read(split, select)
-    if not len(labels):
-        raise UserError(
-            f"Task {task.name!r}: the {split} split of {task.dataset!r} holds no image of its "
-            "classes. Check Task.classes and the splits."
-        )
-    return ImageSet(images, new_label[labels])
 
 
-def first_of_each(labels: np.ndarray, positions: np.ndarray, limit: int) -> np.ndarray:
-    """Keeps the first positions of each label.
+# Each opener imports its own libraries: scikit-learn and TensorFlow take seconds.
 
-    Args:
-        labels: Labels of a whole split, shape (n,).
-        positions: Ascending positions in `labels` to choose from.
-        limit: How many to keep of each label.
 
-    Returns:
-        The positions kept, ascending.
-    """
-    kept = [positions[labels[positions] == label][:limit] for label in np.unique(labels[positions])]
-    return np.sort(np.concatenate(kept)) if kept else positions
+def _open_digits(task, _):
+    from dvn_tf.data import digits
+
+    return digits.Digits(test_fraction=task.test_fraction, image_size=task.image_size)
+
+
+def _open_folder(task, _):
+    from dvn_tf.data import folders
+
+    return folders.Folder(
+        task.dataset.removeprefix("folder:"),
+        test_fraction=task.test_fraction,
+        image_size=task.image_size,
+    )
+
+
+def _open_tfds(task, data_dir):
+    from dvn_tf.data import catalog
+
+    return catalog.Catalogued(
+        task.dataset,
+        data_dir=data_dir,
+        label_key=task.label_key,
+        image_key=task.image_key,
+        image_size=task.image_size,
+        train_split=task.train_split,
+        test_split=task.test_split,
+    )
+
+
+register_source("digits", _open_digits)
+register_source("folder:", _open_folder)

@@ -1,18 +1,14 @@
 """What a task is: a dataset, a label, some of its classes, an image size.
 
-Nothing here reads images. `describe` finds out as much about a task as a network
-needs to know, so that networks can be built and counted where the data is absent.
+Plain values: nothing here opens a dataset or reads an image.
 """
 
 import dataclasses
 import numbers
-import os
 import re
 from collections.abc import Sequence
 
-from dvn_tf.data import digits, folders
 from dvn_tf.errors import UserError
-from dvn_tf.tasks import TaskInfo
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _VERSION = re.compile(r":[\d.*]+$")
@@ -27,22 +23,23 @@ class Task:
 
     Args:
         name: Letters, digits, `_` and `-`; unique in a scenario.
-        dataset: `"digits"` (8x8 grey, embedded in scikit-learn), any image
-            classification dataset of TFDS (`"cifar10"`, `"cifar100:3.0.2"`), ours
-            (`"tiny_imagenet"`), or `"folder:PATH"`, a folder with one subfolder of
-            images per class, or with `train/` and `test/` (or `val/`) of that form.
+        dataset: `"digits"` (8x8 grey, embedded in scikit-learn), an image classification
+            dataset of TFDS (`"cifar10"`, `"cifar100:3.0.2"`), the project's
+            `"tiny_imagenet"`, or `"folder:PATH"`: a folder with one subfolder of images
+            per class, or with `train/` and `test/` (or `val/`) of that form. See
+            `dvn_tf.data.register_source` for further kinds.
         label_key: The label to learn, as TFDS names it.
         image_key: The image, as TFDS names it.
-        classes: The classes to learn, as `"0-4"`, `"0-4,7"` or `(0, 3)`; they become
+        classes: The classes to learn, such as `"0-4"`, `"0-4,7"` or `(0, 3)`. They become
             labels 0, 1, ... in the order given. None takes all.
-        image_size: Height and width in pixels to resize to. None keeps the dataset's
-            own size, which must then be one and square.
+        image_size: Height and width in pixels to resize to. None keeps the images as they
+            are; they must then be square and all of one size.
         train_split: TFDS split to train on, such as `"train[:10%]"`. None is `"train"`.
         test_split: TFDS split to test on. None is `"test"`, else `"validation"`.
-        train_examples: At most so many training images per class, the first ones in
-            the dataset's order. None takes all.
-        test_fraction: Share of each class that is held out for testing where a dataset
-            has no test split of its own (digits, folders without `test/`).
+        train_examples: How many training images to take of each class, at most; they are
+            the first ones in the dataset's order. None takes all.
+        test_fraction: Share of each class to hold out for testing where a dataset has no
+            test split of its own (digits, folders without `test/`).
         flip: Whether training mirrors half of the images.
         crop_padding: Pixels of reflected border that the random crop of training may
             reach into. None is an eighth of the image size; 0 turns cropping off.
@@ -68,7 +65,7 @@ class Task:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise UserError(
                 f"Task name {self.name!r} cannot be used: "
-                "take letters, digits, '_' and '-' only, such as 'cifar10' or 'first-half'."
+                "use only letters, digits, '_' and '-', such as 'cifar10' or 'first-half'."
             )
         if not isinstance(self.dataset, str) or not self.dataset:
             raise UserError(
@@ -136,109 +133,15 @@ class Task:
             yield from range(first, last + 1)
 
 
-def open_source(task: Task, data_dir: str | os.PathLike | None = None):
-    """Finds where the images of a task come from, without reading any.
-
-    Args:
-        task: The task.
-        data_dir: TFDS's data folder. None is TFDS's own default.
-
-    Returns:
-        A source: it has `class_names` of the whole dataset, the `image_shape` of the
-        images that it will deliver, and `read(split, select)`.
-
-    Raises:
-        UserError: If there is no such dataset, folder, label or image.
-    """
-    if task.dataset == "digits" or task.dataset.startswith(_FOLDER_PREFIX):
-        _refuse_tfds_settings(task)
-    if task.dataset == "digits":
-        return digits.Digits(test_fraction=task.test_fraction, image_size=task.image_size)
-    if task.dataset.startswith(_FOLDER_PREFIX):
-        return folders.Folder(
-            task.dataset.removeprefix(_FOLDER_PREFIX),
-            test_fraction=task.test_fraction,
-            image_size=task.image_size,
-        )
-    # Imported here, so that the other sources work where TensorFlow is not installed.
-    from dvn_tf.data import catalog
-
-    return catalog.Catalogued(
-        task.dataset,
-        data_dir=data_dir,
-        label_key=task.label_key,
-        image_key=task.image_key,
-        image_size=task.image_size,
-        train_split=task.train_split,
-        test_split=task.test_split,
-    )
-
-
-def _refuse_tfds_settings(task: Task) -> None:
-    """A setting that would have no effect is a mistake."""
-    defaults = {field.name: field.default for field in dataclasses.fields(Task)}
-    for setting in ("label_key", "image_key", "train_split", "test_split"):
-        if getattr(task, setting) != defaults[setting]:
-            raise UserError(
-                f"Task {task.name!r}: {setting} {getattr(task, setting)!r} is for datasets of "
-                f"TFDS, {task.dataset!r} is none: leave it out."
-            )
-
-
-def describe(task: Task, data_dir: str | os.PathLike | None = None) -> TaskInfo:
-    """Finds out what a network needs to know of a task, without reading any image.
-
-    The data of a TFDS dataset need not be present; its class names are then numbers.
-
-    Args:
-        task: The task.
-        data_dir: TFDS's data folder. None is TFDS's own default.
-
-    Returns:
-        The task's number of classes, image shape and class names; mean and standard
-        deviation keep their defaults, which `dvn_tf.data.load` replaces.
-
-    Raises:
-        UserError: If the dataset, its label, image, a class or the image size cannot be had.
-    """
-    return describe_source(task, open_source(task, data_dir))
-
-
-def describe_source(task: Task, source) -> TaskInfo:
-    """Like `describe`, for a source that is open already."""
-    names = source.class_names
-    indices = task.class_indices()
-    if indices is None:
-        indices = range(len(names))
-    beyond = [index for index in indices if index >= len(names)]
-    if beyond:
-        raise UserError(
-            f"Task {task.name!r}: class {beyond[0]} is out of range: "
-            f"{task.dataset!r} has classes 0 to {len(names) - 1}."
-        )
-    height = source.image_shape[0]
-    if task.crop_padding is not None and task.crop_padding >= height:
-        raise UserError(
-            f"Task {task.name!r}: crop_padding {task.crop_padding} is too large for images "
-            f"of {height} x {height} pixels: at most {height - 1} can be reflected."
-        )
-    return TaskInfo(
-        name=task.name,
-        num_classes=len(indices),
-        image_shape=source.image_shape,
-        class_names=tuple(names[index] for index in indices),
-    )
-
-
 def check_tasks(tasks: Sequence[Task]) -> None:
-    """Checks that tasks can stand in one scenario.
+    """Checks that tasks can form one scenario.
 
     Args:
         tasks: The scenario's tasks.
 
     Raises:
-        UserError: If there is no task, if two share a name, or if two that take subsets of
-            the classes of one dataset and label share a class.
+        UserError: If there is no task, if two tasks share a name, or if two tasks that choose
+            classes of the same dataset and label share a class.
     """
     if not tasks:
         raise UserError("The scenario has no tasks: list at least one.")
@@ -259,5 +162,5 @@ def check_tasks(tasks: Sequence[Task]) -> None:
 
 
 def _without_version(dataset: str) -> str:
-    """`"cifar100"` of `"cifar100:3.0.2"`: the classes are the same."""
+    """`"cifar100"` for `"cifar100:3.0.2"`: all versions have the same classes."""
     return dataset if dataset.startswith(_FOLDER_PREFIX) else _VERSION.sub("", dataset)

@@ -30,13 +30,12 @@ class TinyImagenet(tfds.core.GeneratorBasedBuilder):
     """200 classes of ImageNet at 64 x 64 pixels.
 
     The archive is looked for in TFDS's manual folder (`DATA_DIR/downloads/manual/`), then in
-    `DATA_DIR`, and downloaded if it is in neither. It is read as it is, never unpacked; an
-    archive with fewer images than the original is good as well, so long as its lists agree
-    with it.
+    `DATA_DIR`, and downloaded if it is in neither. It is read without being unpacked. An archive
+    with fewer images than the original will do, as long as its lists match them.
 
-    Classes are numbered in the order of the archive's `wnids.txt`, which is not the
-    alphabetical one, and named by their WordNet IDs. Splits are `train` (500 images a class)
-    and `validation` (50 a class); the archive's `test` images have no labels and are left out.
+    Classes are named by their WordNet IDs and numbered in the order of the archive's
+    `wnids.txt`, which is not alphabetical. The splits are `train` (500 images a class) and
+    `validation` (50 a class). The archive's `test` images have no labels and are left out.
     Some images are grey: they decode to three equal channels.
     """
 
@@ -46,7 +45,7 @@ class TinyImagenet(tfds.core.GeneratorBasedBuilder):
         f"Put {ARCHIVE}, from {URL}, into the data folder (--data_dir) "
         "or its subfolder downloads/manual."
     )
-    # The archive travels over plain HTTP, so TFDS is told what it has to find.
+    # The archive travels over plain HTTP, so TFDS checks its size and hash.
     url_infos = {  # noqa: RUF012 (TFDS's name)
         URL: tfds.download.checksums.UrlInfo(
             size=248_100_043,
@@ -88,7 +87,7 @@ class TinyImagenet(tfds.core.GeneratorBasedBuilder):
 
     def _local_archive(self, dl_manager) -> os.PathLike | None:
         folders = [self.data_dir_root]
-        # TFDS's way to say that the manual folder is absent or empty.
+        # TFDS raises this where the manual folder is absent or empty.
         with contextlib.suppress(AssertionError):
             folders.insert(0, dl_manager.manual_dir)
         candidates = (folder / ARCHIVE for folder in folders)
@@ -125,5 +124,5 @@ def _read_lines(archive: zipfile.ZipFile, member: str) -> list[str]:
 
 def _damaged(path, reason) -> UserError:
     return UserError(
-        f"{path} is cut short or damaged ({reason}): delete it and fetch it again from {URL}."
+        f"{path} is cut short or damaged ({reason}): delete it and download it again from {URL}."
     )

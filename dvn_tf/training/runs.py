@@ -93,7 +93,7 @@ class _Run:
                 f"a task cannot be named {taken[0]!r}: the run folder has a folder of that name; "
                 "choose another name"
             )
-        infos = [data.describe(task, data_dir) for task in self.tasks.values()]
+        infos = [data.task_info(task, data_dir) for task in self.tasks.values()]
         # The same for all stages, even if the tasks of one alone would allow another.
         self.map_size = common_map_size(infos, experiment.scenario.map_size)
         self.networks: dict[str, DeepVirtualNetwork] = {}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dvn_tf.data import Task, describe, load
+from dvn_tf.data import Task, load, task_info
 from dvn_tf.errors import UserError
 
 
@@ -138,8 +138,8 @@ def test_images_that_are_not_square_need_an_image_size(tmp_path):
         for i in range(3):
             paint(tmp_path / name / f"{i}.png", size=(8, 4))
     with pytest.raises(UserError, match=r"4 x 8 .* not square.*Task.image_size"):
-        describe(task(tmp_path))
-    assert describe(task(tmp_path, image_size=4)).image_shape == (4, 4, 3)
+        task_info(task(tmp_path))
+    assert task_info(task(tmp_path, image_size=4)).image_shape == (4, 4, 3)
 
 
 @pytest.mark.parametrize("content", [b"", b"no image"])
@@ -162,7 +162,7 @@ def test_an_image_cut_short_is_named(split_folder, suffix):
 def test_an_unreadable_first_image_is_named(split_folder):
     (split_folder / "train" / "ant" / "0.png").write_bytes(b"no image")
     with pytest.raises(UserError, match=r"0\.png cannot be read"):
-        describe(task(split_folder))
+        task_info(task(split_folder))
 
 
 def test_images_of_16_bits_are_refused(split_folder):
@@ -175,18 +175,18 @@ def test_images_of_16_bits_are_refused(split_folder):
 def test_a_class_that_is_only_tested_is_refused(split_folder):
     paint(split_folder / "test" / "dog" / "0.png")
     with pytest.raises(UserError, match="test/dog is a class without training images"):
-        describe(task(split_folder))
+        task_info(task(split_folder))
 
 
 def test_folders_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(UserError, match="has no subfolders"):
-        describe(task(tmp_path))
+        task_info(task(tmp_path))
     (tmp_path / "a").mkdir()
     with pytest.raises(UserError, match="a holds no images"):
-        describe(task(tmp_path))
+        task_info(task(tmp_path))
     paint(tmp_path / "a" / "0.png")
     with pytest.raises(UserError, match="a holds too few images, 1"):
-        describe(task(tmp_path))
+        task_info(task(tmp_path))
     paint(tmp_path / "a" / "1.png")
     with pytest.raises(UserError, match="at least 2 classes"):
-        describe(task(tmp_path))
+        task_info(task(tmp_path))

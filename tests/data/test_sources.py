@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from dvn_tf.data import Task, describe, load
+from dvn_tf.data import Task, load, register_source, sources, task_info
 from dvn_tf.data import images as image_tools
 from dvn_tf.errors import UserError
 
@@ -31,6 +31,72 @@ def raw_records(path, *label_keys):
 @pytest.fixture(scope="module")
 def cifar100_raw(tfds_dir):
     return raw_records(tfds_dir / CIFAR100_TRAIN, "label", "coarse_label")
+
+
+# --- Sources of one's own ---------------------------------------------------------------------
+
+
+class Stripes:
+    """Two classes of 4 x 4 images: rows and columns."""
+
+    class_names = ("rows", "columns")
+    image_shape = (4, 4, 1)
+
+    def __init__(self, split="train"):
+        self.split = split
+
+    def read(self, split, select):
+        labels = np.array([0, 1] * 3, np.int32)
+        images = np.stack([np.eye(4, dtype=np.uint8)[..., None] * label for label in labels])
+        images += 10 * (split == self.split)
+        positions = select(labels)
+        return images[positions], labels[positions]
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    """The register of sources, as it was again after the test."""
+    monkeypatch.setattr(sources, "_entries", dict(sources._entries))
+
+
+def test_a_registered_source_is_found_by_its_name(registry):
+    opened = []
+    register_source("stripes", lambda task, data_dir: opened.append((task, data_dir)) or Stripes())
+    assert task_info(Task("t", "stripes"), "data").class_names == ("rows", "columns")
+    assert opened == [(Task("t", "stripes"), "data")]
+    data = load(Task("t", "stripes", classes=(1, 0), train_examples=2))
+    assert data.info.class_names == ("columns", "rows")
+    assert data.train.labels.tolist() == [1, 0, 1, 0] and len(data.test) == 6
+    assert data.train.images.max() == 11 and data.test.images.max() == 1
+    with pytest.raises(UserError, match="at least 2 classes"):
+        task_info(Task("t", "stripes", classes="1"))
+
+
+def test_a_name_with_a_colon_stands_for_all_that_begin_with_it(registry):
+    register_source("stripes:", lambda task, _: Stripes(task.dataset.removeprefix("stripes:")))
+    assert load(Task("t", "stripes:test")).test.images.max() == 11
+    assert load(Task("t", "stripes:a:b")).test.images.max() == 1
+    for other in ("stripes", "stripes_2"):
+        with pytest.raises(UserError, match=f"no dataset '{other}'"):
+            task_info(Task("t", other))
+
+
+def test_a_source_says_which_settings_of_tfds_it_uses(registry):
+    register_source("stripes", lambda *_: Stripes(), settings=["label_key"])
+    task_info(Task("t", "stripes", label_key="colour"))
+    with pytest.raises(UserError, match="image_key 'x' has no effect on dataset 'stripes'"):
+        task_info(Task("t", "stripes", label_key="colour", image_key="x"))
+
+
+@pytest.mark.parametrize("name", ["digits", "folder:", ""])
+def test_a_name_that_is_taken_is_refused(registry, name):
+    with pytest.raises(UserError, match="empty or taken"):
+        register_source(name, lambda *_: Stripes())
+
+
+def test_an_unknown_setting_is_refused(registry):
+    with pytest.raises(UserError, match="'flip'"):
+        register_source("stripes", lambda *_: Stripes(), settings=["flip"])
 
 
 # --- Digits ---------------------------------------------------------------------------------
@@ -99,7 +165,7 @@ def test_digits_can_be_resized():
 
 def test_digits_need_no_tensorflow():
     code = (
-        "import sys; sys.modules['tensorflow'] = None\n"
+        "import os, sys; sys.modules['tensorflow'] = None; os.environ['KERAS_BACKEND'] = 'jax'\n"
         "from dvn_tf.data import Task, load; print(len(load(Task('d', 'digits')).train))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -260,7 +326,7 @@ def test_a_damaged_description_is_named(tfds_dir, tmp_path, keep):
     content = path.read_bytes()
     path.write_bytes(content[:keep])
     with pytest.raises(UserError, match=r"'cifar100'.*restore") as caught:
-        describe(Task("c", "cifar100"), tmp_path)
+        task_info(Task("c", "cifar100"), tmp_path)
     assert "\n" not in str(caught.value)
     path.unlink()
     with pytest.raises(UserError, match=r"'cifar100'.*restore"):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dvn_tf.data import Task, check_tasks, describe
+from dvn_tf.data import Task, check_tasks, task_info
 from dvn_tf.errors import UserError
 
 
@@ -54,7 +54,7 @@ def test_senseless_settings_are_refused_by_name(setting):
 def test_settings_without_effect_are_refused():
     for setting in ({"label_key": "coarse"}, {"train_split": "train"}, {"image_key": "x"}):
         with pytest.raises(UserError, match=next(iter(setting))):
-            describe(Task("t", "digits", **setting))
+            task_info(Task("t", "digits", **setting))
 
 
 def test_check_tasks_accepts_a_scenario():
@@ -87,20 +87,20 @@ def test_check_tasks_refuses_an_empty_scenario():
         check_tasks([])
 
 
-def test_describe_needs_no_data(tmp_path):
-    info = describe(Task("h1", "cifar100", label_key="coarse_label"), tmp_path)
+def test_task_info_needs_no_data(tmp_path):
+    info = task_info(Task("h1", "cifar100", label_key="coarse_label"), tmp_path)
     assert (info.name, info.num_classes, info.image_shape) == ("h1", 20, (32, 32, 3))
-    info = describe(Task("j2", "tiny_imagenet", classes="50-99"), tmp_path)
+    info = task_info(Task("j2", "tiny_imagenet", classes="50-99"), tmp_path)
     assert (info.num_classes, info.image_shape) == (50, (64, 64, 3))
-    assert describe(Task("j3", "stl10"), tmp_path).image_shape == (96, 96, 3)
-    assert describe(Task("small", "stl10", image_size=48), tmp_path).image_shape == (48, 48, 3)
+    assert task_info(Task("j3", "stl10"), tmp_path).image_shape == (96, 96, 3)
+    assert task_info(Task("small", "stl10", image_size=48), tmp_path).image_shape == (48, 48, 3)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_describe_names_the_classes_chosen(tfds_dir):
-    info = describe(Task("t", "cifar10", classes=(9, 0)), tfds_dir)
+def test_task_info_names_the_classes_chosen(tfds_dir):
+    info = task_info(Task("t", "cifar10", classes=(9, 0)), tfds_dir)
     assert (info.num_classes, info.class_names) == (2, ("truck", "airplane"))
-    assert describe(Task("d", "digits", classes="5-9")).class_names == ("5", "6", "7", "8", "9")
+    assert task_info(Task("d", "digits", classes="5-9")).class_names == ("5", "6", "7", "8", "9")
 
 
 @pytest.mark.parametrize(
@@ -119,11 +119,11 @@ def test_describe_names_the_classes_chosen(tfds_dir):
         (Task("t", "folder:no/such/folder"), "no folder no/such/folder"),
     ],
 )
-def test_describe_says_in_one_line_what_is_wrong(task, message, tmp_path):
+def test_task_info_says_in_one_line_what_is_wrong(task, message, tmp_path):
     with pytest.raises(UserError, match=message) as caught:
-        describe(task, tmp_path)
+        task_info(task, tmp_path)
     assert "\n" not in str(caught.value)
 
 
 def test_a_padding_of_one_less_than_the_image_is_the_most():
-    describe(Task("t", "digits", crop_padding=7))
+    task_info(Task("t", "digits", crop_padding=7))

@@ -85,7 +85,7 @@ def test_paper_settings(name):
 @pytest.mark.parametrize("name", PAPER)
 def test_network_builds_at_paper_size(name):
     scenario, recipe, _ = configuration.read_config([f"gin/{name}"])
-    tasks = [data.describe(task) for task in scenario.tasks]
+    tasks = [data.task_info(task) for task in scenario.tasks]
     network = fitting.build_network(scenario, tasks, recipe)
     assert {name: logits.shape for name, logits in network.output.items()} == {
         name: (None, task.num_classes) for name, (task, _, _) in network.virtual_networks.items()

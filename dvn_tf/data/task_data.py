@@ -1,0 +1,158 @@
+"""What is known about a task, and its images, decoded and held in memory."""
+
+import dataclasses
+import os
+
+import numpy as np
+
+from dvn_tf.data import images as image_tools
+from dvn_tf.data.sources import Source, open_source
+from dvn_tf.data.tasks import Task
+from dvn_tf.errors import UserError
+from dvn_tf.tasks import TaskInfo
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSet:
+    """Decoded images; they take n * height * width * channels bytes of memory.
+
+    Args:
+        images: uint8 of shape (n, height, width, channels).
+        labels: int32 of shape (n,), from 0.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self):
+        return len(self.labels)
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskData:
+    """A task with its images.
+
+    CIFAR-10 takes 184 MB, the whole of Tiny-ImageNet 1.35 GB (all classes, both splits).
+
+    Args:
+        task: The task.
+        info: Its classes and image shape, and the mean and standard deviation of each channel
+            of the training images.
+        train: Training images.
+        test: Test images.
+    """
+
+    task: Task
+    info: TaskInfo
+    train: ImageSet
+    test: ImageSet
+
+
+def task_info(task: Task, data_dir: str | os.PathLike | None = None) -> TaskInfo:
+    """Finds out what a network needs to know about a task, without reading any image.
+
+    So networks can be built and counted where the data is absent. A TFDS dataset need not be
+    present; its class names are then numbers.
+
+    Args:
+        task: The task.
+        data_dir: TFDS's data folder. None is TFDS's own default.
+
+    Returns:
+        The task's number of classes, image shape and class names. Mean and standard deviation
+        keep their defaults; only `load` knows them.
+
+    Raises:
+        UserError: If there is no such dataset, label, image or class, or the image size does
+            not fit.
+    """
+    return _source_info(task, open_source(task, data_dir))
+
+
+def load(task: Task, data_dir: str | os.PathLike | None = None) -> TaskData:
+    """Loads the images of a task. A TFDS dataset that is absent is downloaded first.
+
+    Args:
+        task: The task.
+        data_dir: TFDS's data folder. None is TFDS's own default.
+
+    Returns:
+        The task's images, labelled 0 to `info.num_classes - 1`.
+
+    Raises:
+        UserError: If the data cannot be downloaded or is damaged, or if the task asks for
+            something that the dataset does not have.
+    """
+    source = open_source(task, data_dir)
+    _source_info(task, source)  # refuses a bad task before its data is fetched
+    indices = task.class_indices() or range(len(source.class_names))
+    train = _read(source, "train", indices, task, task.train_examples)
+    test = _read(source, "test", indices, task, None)
+    mean, std = image_tools.channel_statistics(train.images)
+    # Asked again: some datasets learn the names of their classes from the data.
+    info = dataclasses.replace(_source_info(task, source), mean=mean, std=std)
+    return TaskData(task, info, train, test)
+
+
+def _source_info(task: Task, source: Source) -> TaskInfo:
+    names = source.class_names
+    indices = task.class_indices()
+    if indices is None:
+        indices = range(len(names))
+    beyond = [index for index in indices if index >= len(names)]
+    if beyond:
+        raise UserError(
+            f"Task {task.name!r}: class {beyond[0]} is out of range: "
+            f"{task.dataset!r} has classes 0 to {len(names) - 1}."
+        )
+    height = source.image_shape[0]
+    if task.crop_padding is not None and task.crop_padding >= height:
+        raise UserError(
+            f"Task {task.name!r}: crop_padding {task.crop_padding} is too large for images "
+            f"of {height} x {height} pixels: at most {height - 1} can be reflected."
+        )
+    return TaskInfo(
+        name=task.name,
+        num_classes=len(indices),
+        image_shape=source.image_shape,
+        class_names=tuple(names[index] for index in indices),
+    )
+
+
+def _read(source: Source, split, indices, task, limit) -> ImageSet:
+    """Reads the images of some classes and numbers these classes 0, 1, ..."""
+    new_label = np.full(len(source.class_names), -1, np.int32)
+    new_label[list(indices)] = np.arange(len(indices))
+
+    def select(labels):
+        if len(labels) and not 0 <= labels.min() <= labels.max() < len(new_label):
+            raise UserError(
+                f"Task {task.name!r}: the {split} split of {task.dataset!r} holds labels outside "
+                f"of its classes, 0 to {len(new_label) - 1}: choose a labelled split with "
+                f"Task.{split}_split, or restore the dataset's files if they are damaged."
+            )
+        positions = np.flatnonzero(new_label[labels] >= 0)
+        return positions if limit is None else first_of_each(labels, positions, limit)
+
+    images, labels = source.read(split, select)
+    if not len(labels):
+        raise UserError(
+            f"Task {task.name!r}: the {split} split of {task.dataset!r} holds no image of its "
+            "classes. Check Task.classes and the splits."
+        )
+    return ImageSet(images, new_label[labels])
+
+
+def first_of_each(labels: np.ndarray, positions: np.ndarray, limit: int) -> np.ndarray:
+    """Keeps the first positions of each label.
+
+    Args:
+        labels: Labels of a whole split, shape (n,).
+        positions: Ascending positions in `labels` to choose from.
+        limit: How many to keep of each label.
+
+    Returns:
+        The positions kept, ascending.
+    """
+    kept = [positions[labels[positions] == label][:limit] for label in np.unique(labels[positions])]
+    return np.sort(np.concatenate(kept)) if kept else positions

@@ -1,0 +1,43 @@
+"""Runs the pages' examples in one process, in the current folder; see `test_examples`.
+
+examples.json names the examples: {"library": [code, ...], "commands": [[word, ...], ...],
+"deploy": code, "compare": code}.
+"""
+
+import json
+import pathlib
+import runpy
+
+import gin
+from dvn_tf.export import export_run
+from dvn_tf.training.configuration import read_experiment
+from dvn_tf.training.runs import default_folder, run
+
+NARROW = ("Recipe.epochs = 1", "Recipe.batch_size = 16", "Task.train_examples = 20")
+EXAMPLES = json.loads(pathlib.Path("examples.json").read_text())
+
+
+def train(arguments):
+    """What `python -m experiments.joint` and its sister do with these flags."""
+    files = [word.partition("=")[2] for word in arguments if word.startswith("--gin_file=")]
+    assert len(files) == len(arguments), arguments
+    experiment = read_experiment(files, NARROW)
+    run(experiment, default_folder(experiment))
+
+
+namespace = {"__name__": "library"}
+for block in EXAMPLES["library"]:
+    exec(compile(block, "library.md", "exec"), namespace)
+
+for command in EXAMPLES["commands"]:
+    if command[:2] == ["python", "-m"]:
+        train(command[3:])
+    else:
+        [program] = command[1:]
+        with gin.unlock_config():  # as it is in a process of its own
+            runpy.run_path(program, run_name="__main__")
+
+train(["--gin_file=gin/quickstart.gin"])
+export_run("runs/quickstart/dvn/seed0", formats=["litert"], level=1)
+exec(compile(EXAMPLES["deploy"], "deploy.md", "exec"), {"__name__": "deploy"})
+exec(compile(EXAMPLES["compare"], "compare.md", "exec"), {"__name__": "compare"})
