@@ -91,6 +91,11 @@ class Comparison:
         each = self.methods["levels"].items()
         return [(method, level) for method, levels in each for level in range(1, levels + 1)]
 
+    def levels_of(self, method: str, task: str) -> list[int]:
+        """The levels that a method has of a task, the lowest first."""
+        rows = self.outputs.query("method == @method and task == @task")
+        return sorted(rows["level"].unique())
+
     def by_level(self, column: str) -> pd.DataFrame:
         """A column of `outputs` with the titles of the tasks across.
 
@@ -125,6 +130,34 @@ class Comparison:
         """The parameters, density or the like of an output; from the first seed."""
         return self.by_level(column).loc[(method, level), title].iloc[0]
 
+    def curve(self, method: str, task: str, level: int, epoch: str = "epoch") -> pd.DataFrame:
+        """Test accuracy by epoch, in per cent.
+
+        Args:
+            method: a method's key.
+            task: a task's name.
+            level: from 1. A stage whose network lacks the level gives its highest.
+            epoch: how epochs are counted, a column of `epochs`: "epoch" or "task_epoch".
+
+        Returns:
+            A row for each epoch that was measured with all seeds: mean over the seeds, and half
+            the 95 % interval, which is NaN with one seed.
+        """
+        rows = self.epochs.query(f"method == @method and task == @task and {epoch}.notna()")
+        by_level = rows.pivot(index=[epoch, "seed"], columns="level", values="accuracy")
+        by_level = by_level.reindex(columns=range(1, level + 1)).ffill(axis=1)
+        by_seed = by_level[level].unstack("seed")
+        by_seed = by_seed.reindex(columns=self.methods.at[method, "seeds"]).dropna()
+        values = [estimate(100 * accuracies) for accuracies in by_seed.to_numpy()]
+        rows = [(value.mean, value.half) for value in values]
+        return pd.DataFrame(rows, by_seed.index.astype(int), ["mean", "half"], float)
+
+    def stage_ends(self, method: str) -> list[int]:
+        """The epoch after which each stage but the last ended, counted over all stages."""
+        epochs = self.epochs[self.epochs["method"] == method]
+        ends = epochs.loc[epochs["seed"] == epochs["seed"].min(), "stage_end"]
+        return sorted(ends.unique())[:-1]
+
     def paper_accuracy(self, method: str, level: int, title: str) -> float | None:
         """The accuracy that the paper prints, in per cent; None where there is none."""
         if self.paper is None:
@@ -143,6 +176,7 @@ class Comparison:
         }
         density = f" ({densities.pop()} %)" if len(densities) == 1 else ""
         return f"{title}, level {level}{density}"
+
 
 def read_comparison(folder: str | os.PathLike) -> Comparison:
     """Reads the finished runs below a folder, and checks that they can be compared.
@@ -166,7 +200,7 @@ def _check_comparable(folder: pathlib.Path, outputs: pd.DataFrame) -> None:
     """Checks that a difference between runs can only come from the method and the seed."""
     scenarios = sorted(outputs["scenario"].unique())
     if len(scenarios) > 1:
-        first = os.path.commonpath(outputs.loc[outputs["scenario"] == scenarios[0], "run"])
+        first = os.path.commonpath([*outputs.loc[outputs["scenario"] == scenarios[0], "run"]])
         raise UserError(
             f"{folder} holds runs of several scenarios ({', '.join(scenarios)}): name one of them, "
             f"such as --runs={first}"
@@ -180,7 +214,9 @@ def _check_comparable(folder: pathlib.Path, outputs: pd.DataFrame) -> None:
                 "move one of them away"
             )
     names = outputs.assign(outputs=outputs["task"] + "/level" + outputs["level"].astype(str))
-    listed = names.groupby("run")[["task", "outputs"]].agg(lambda column: ", ".join(column.unique()))
+    listed = names.groupby("run")[["task", "outputs"]].agg(
+        lambda column: ", ".join(column.unique())
+    )
     runs = runs.assign(tasks=listed["task"], outputs=listed["outputs"])
     _check_same(runs, _SETTINGS)
     for _, same in runs.groupby("method", sort=False):

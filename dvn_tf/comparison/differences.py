@@ -1,5 +1,7 @@
 """The DVN against every other method: paired tests over the seeds that both have."""
 
+import itertools
+
 import pandas as pd
 
 from dvn_tf.comparison import markdown, statistics
@@ -23,28 +25,23 @@ def differences(comparison: Comparison) -> pd.DataFrame:
         A number that cannot be computed is NaN.
     """
     rows = []
-    for level in _ends(comparison):
-        for method in comparison.methods.index.drop("dvn"):
-            for title in comparison.accuracies.columns:
-                rows.append((level, method, title, *_difference(comparison, level, method, title)))
-    found = pd.DataFrame(rows, columns=_COLUMNS).astype({"p": float, "half": float, "paper": float})
-    found["p_holm"] = statistics.holm(found["p"])
+    if comparison.has_dvn:
+        ends = dict.fromkeys((comparison.methods.at["dvn", "levels"], 1))
+        tests = itertools.product(ends, comparison.methods.index.drop("dvn"), comparison.accuracies)
+        rows = [(*test, *_difference(comparison, *test)) for test in tests]
+    found = pd.DataFrame(rows, columns=_COLUMNS)
+    found["p_holm"] = statistics.holm([row[_COLUMNS.index("p")] for row in rows])
+    found = found.astype(dict.fromkeys(("half", "p", "paper", "p_holm"), float))
     return found.assign(verdict=[_verdict(row) for row in found.itertuples()])
 
 
-def _ends(comparison: Comparison) -> list[int]:
-    """The DVN's highest and lowest level."""
-    return [*dict.fromkeys((comparison.methods.at["dvn", "levels"], 1))] * comparison.has_dvn
-
-
 def _difference(comparison: Comparison, level: int, method: str, title: str) -> tuple:
-    highest = comparison.methods.at[method, "levels"]
-    ours, theirs = comparison.accuracies.loc["dvn", level], comparison.accuracies.loc[method, highest]
-    pairs = pd.concat([ours[title], theirs[title]], axis=1, join="inner").to_numpy().T
-    papers = [
-        comparison.paper_accuracy(*output, title) for output in (("dvn", level), (method, highest))
-    ]
+    """The columns from "seeds" on."""
+    compared = [("dvn", level), (method, comparison.methods.at[method, "levels"])]
+    ours, theirs = (comparison.accuracies.loc[output, title] for output in compared)
+    papers = [comparison.paper_accuracy(*output, title) for output in compared]
     margin = None if None in papers else papers[0] - papers[1]
+    pairs = pd.concat([ours, theirs], axis=1, join="inner").to_numpy().T
     if not pairs.size:
         return 0, None, None, None, "no seed in common: nothing can be said", margin
     test = statistics.paired(*pairs)
@@ -131,8 +128,9 @@ def margins(found: pd.DataFrame) -> str:
     )
     if pairs.empty:
         return f"{text} With one seed here, too, nothing says how far they are from chance."
+    within = (pairs["paper"] <= pairs["half"]).sum()
     return (
         f"{text} The 95 % intervals of the same differences here reach {pairs['half'].min():.2f} "
-        f"to {pairs['half'].max():.2f} points to either side. {(pairs['paper'] <= pairs['half']).sum()}"
-        f" of the paper's {len(pairs)} differences are no larger than that."
+        f"to {pairs['half'].max():.2f} points to either side: {within} of {len(pairs)} of the "
+        "paper's differences are no larger than that."
     )

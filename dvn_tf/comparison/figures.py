@@ -3,7 +3,6 @@
 import pathlib
 
 import matplotlib
-import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
@@ -25,7 +24,9 @@ _LOOKS = {
     "da_cnn": ("#B8A800", ">"),  # the palette's yellow, dark enough for a line on white
 }
 _OTHER_LOOK = ("#000000", "P")
-_LEVEL_COLOURS = [COLOURS[n] for n in ("orange", "blue", "green", "purple", "sky blue", "vermilion")]
+_LEVEL_COLOURS = [
+    COLOURS[n] for n in ("orange", "blue", "green", "purple", "sky blue", "vermilion")
+]
 _LEVEL_STYLES = ("-", "--", "-.", ":")
 _BARS = "bars are 95 % intervals where there are several seeds"
 
@@ -61,63 +62,26 @@ def draw_figures(folder: pathlib.Path, comparison: Comparison) -> dict[str, str]
     return captions
 
 
-def output_curve(
-    comparison: Comparison, method: str, task: str, level: int, epoch: str = "epoch"
-) -> pd.DataFrame:
-    """Test accuracy by epoch, in per cent, over the seeds of a method.
-
-    Args:
-        comparison: the runs.
-        method: a method's key.
-        task: a task's name.
-        level: from 1. A stage whose network lacks the level gives its highest.
-        epoch: how epochs are counted: "epoch" over all stages, "task_epoch" over those that
-            learn the task.
-
-    Returns:
-        A row for each epoch that was measured with all seeds: mean, and half the 95 % interval,
-        which is NaN with one seed.
-    """
-    rows = comparison.epochs
-    rows = rows[(rows["method"] == method) & (rows["task"] == task) & rows[epoch].notna()]
-    levels = rows.pivot(index=[epoch, "seed"], columns="level", values="accuracy")
-    # A seed without any history takes the curve away.
-    seeds = comparison.methods.at[method, "seeds"]
-    by_level = levels.reindex(columns=range(1, level + 1)).ffill(axis=1)
-    by_seed = by_level[level].unstack("seed").reindex(columns=seeds).dropna()
-    means = [estimate(100 * values) for values in by_seed.to_numpy()]
-    curve = [(value.mean, np.nan if value.half is None else value.half) for value in means]
-    return pd.DataFrame(curve, by_seed.index.astype(int), ["mean", "half"], float)
-
-
-def stage_ends(comparison: Comparison, method: str) -> list[int]:
-    """The epoch after which each stage but the last ended, counted over all stages."""
-    epochs = comparison.epochs[comparison.epochs["method"] == method]
-    ends = epochs.loc[epochs["seed"] == epochs["seed"].min(), "stage_end"]
-    return sorted(ends.unique())[:-1]
-
-
 def _dvn_by_epoch(figure, comparison: Comparison) -> str | None:
     """Figure 4: every output of the DVN."""
     if not comparison.has_dvn:
         return None
-    panels = _panels(figure, list(comparison.tasks["title"]))
-    empty = True
-    for task, axes in zip(comparison.tasks.index, panels.values(), strict=True):
-        levels = _levels_of(comparison, "dvn", task)
+
+    def draw(axes, task):
+        levels = comparison.levels_of("dvn", task)
         for level in levels:
-            curve = output_curve(comparison, "dvn", task, level)
-            empty &= curve.empty
             style = _LEVEL_STYLES[(len(levels) - level) % len(_LEVEL_STYLES)]
             colour = _LEVEL_COLOURS[(level - 1) % len(_LEVEL_COLOURS)]
+            curve = comparison.curve("dvn", task, level)
             _draw_curve(axes, curve, colour, f"level {level}", style)
-        for epoch in stage_ends(comparison, "dvn"):
+        for epoch in comparison.stage_ends("dvn"):
             axes.axvline(epoch + 0.5, color="#999999", linewidth=1, linestyle=":")
-    if empty:
-        return None
+
     number = len(comparison.methods.at["dvn", "seeds"])
     over = "one seed" if number == 1 else f"mean of {number} seeds"
-    _finish(figure, panels, "epoch", f"{comparison.scenario}: DVN, {over}")
+    title = f"{comparison.scenario}: DVN, {over}"
+    if not _draw_tasks(figure, comparison, draw, "epoch", title):
+        return None
     band = f"mean over {number} seeds with the 95 % interval as band"
     band = "one seed, so without a band" if number == 1 else band
     theirs = _papers_figure(comparison, {"J1": "4"})
@@ -127,14 +91,15 @@ def _dvn_by_epoch(figure, comparison: Comparison) -> str | None:
 def _over_density(figure, comparison: Comparison) -> str | None:
     """Figures 5a and 6: one line for the DVN's levels, a point for each other output."""
     methods = comparison.methods.index.drop("nestednet_single", errors="ignore")
-    if methods.empty:
-        return None
-    panels = _panels(figure, list(comparison.tasks["title"]))
-    for task, axes in zip(comparison.tasks.index, panels.values(), strict=True):
+
+    def draw(axes, task):
         for place, method in enumerate(methods):
             # Outputs of the same density would hide each other's intervals.
             _draw_levels(axes, comparison, method, task, 0.01 * (place - len(methods) + 1))
-    _finish(figure, panels, "parameter density", f"{comparison.scenario}: accuracy over density")
+
+    title = f"{comparison.scenario}: accuracy over density"
+    if not _draw_tasks(figure, comparison, draw, "parameter density", title):
+        return None
     theirs = _papers_figure(comparison, {"J2": "5a", "J3": "6"}, ", which prints no numbers")
     return (
         f"Test accuracy over parameter density{theirs}; {_BARS}. Outputs of the same density are "
@@ -146,12 +111,13 @@ def _memory_efficient(figure, comparison: Comparison) -> str | None:
     """Figure 5b: all levels of the DVN and of one NestedNet a task."""
     if not {"nestednet_single", "dvn"} <= {*comparison.methods.index}:
         return None
-    panels = _panels(figure, list(comparison.tasks["title"]))
-    for task, axes in zip(comparison.tasks.index, panels.values(), strict=True):
+
+    def draw(axes, task):
         for method in ("nestednet_single", "dvn"):
             _draw_levels(axes, comparison, method, task)
+
     title = f"{comparison.scenario}: memory efficient inference"
-    _finish(figure, panels, "parameter density", title)
+    _draw_tasks(figure, comparison, draw, "parameter density", title)
     networks = comparison.methods.at["nestednet_single", "num_networks"]
     theirs = _papers_figure(comparison, {"J2": "5b"})
     return f"One DVN against {networks} NestedNets, one network a task{theirs}; {_BARS}."
@@ -184,19 +150,17 @@ def _by_method(figure, comparison: Comparison) -> str:
 
 def _methods_by_epoch(figure, comparison: Comparison) -> str | None:
     """The highest level of each method by epoch."""
-    panels = _panels(figure, list(comparison.tasks["title"]))
     counted = "epoch" if comparison.sequential else "task_epoch"
-    empty = True
-    for task, axes in zip(comparison.tasks.index, panels.values(), strict=True):
-        for method, title in comparison.methods["title"].items():
-            highest = max(_levels_of(comparison, method, task))
-            curve = output_curve(comparison, method, task, highest, counted)
-            empty &= curve.empty
-            _draw_curve(axes, curve, _LOOKS.get(method, _OTHER_LOOK)[0], title)
-    if empty:
-        return None
+
+    def draw(axes, task):
+        for method, name in comparison.methods["title"].items():
+            curve = comparison.curve(method, task, comparison.levels_of(method, task)[-1], counted)
+            _draw_curve(axes, curve, _LOOKS.get(method, _OTHER_LOOK)[0], name)
+
     xlabel = "epoch, all stages" if comparison.sequential else "epoch of the task's training"
-    _finish(figure, panels, xlabel, f"{comparison.scenario}: highest level of each method")
+    title = f"{comparison.scenario}: highest level of each method"
+    if not _draw_tasks(figure, comparison, draw, xlabel, title):
+        return None
     return (
         "Test accuracy of each method's highest level by epoch; bands are 95 % intervals where "
         "there are several seeds."
@@ -235,22 +199,24 @@ def _panels(figure, titles: list[str], height=3.8, sharey=False, width=None) -> 
     return dict(zip(titles, panels, strict=True))
 
 
-def _finish(figure, panels: dict, xlabel: str, title: str) -> None:
-    for axes in panels.values():
+def _draw_tasks(figure, comparison: Comparison, draw, xlabel: str, title: str) -> bool:
+    """Draws a panel for each task, `draw(axes, task)`; gives whether there was anything to draw."""
+    panels = _panels(figure, list(comparison.tasks["title"]))
+    labels = {}  # of all panels: the first may lack a method
+    for task, axes in zip(comparison.tasks.index, panels.values(), strict=True):
+        draw(axes, task)
         axes.set_xlabel(xlabel)
         axes.grid(alpha=0.3)
         if xlabel.startswith("epoch"):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    next(iter(panels.values())).set_ylabel("test accuracy, %")
-    # The first panel may lack a method: the legend is of all panels.
-    labels = {}
-    for axes in panels.values():
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             labels.setdefault(label, handle)
+    figure.axes[0].set_ylabel("test accuracy, %")
     figure.legend(
         labels.values(), labels.keys(), loc="outside lower center", ncols=4, frameon=False
     )
     figure.suptitle(title)
+    return bool(labels)
 
 
 def _name_rows(axes, names: list[str], **options) -> None:
@@ -270,7 +236,7 @@ def _draw_curve(axes, curve: pd.DataFrame, colour: str, label: str, style: str =
 
 
 def _draw_levels(axes, comparison: Comparison, method: str, task: str, shift: float = 0) -> None:
-    title, levels = comparison.tasks.at[task, "title"], _levels_of(comparison, method, task)
+    title, levels = comparison.tasks.at[task, "title"], comparison.levels_of(method, task)
     values = [comparison.accuracy(method, level, title) for level in levels]
     colour, marker = _LOOKS.get(method, _OTHER_LOOK)
     axes.errorbar(
@@ -282,11 +248,6 @@ def _draw_levels(axes, comparison: Comparison, method: str, task: str, shift: fl
         capsize=3,
         label=comparison.methods.at[method, "title"],
     )
-
-
-def _levels_of(comparison: Comparison, method: str, task: str) -> list[int]:
-    rows = comparison.outputs.query("method == @method and task == @task")
-    return sorted(rows["level"].unique())
 
 
 def _papers_figure(comparison: Comparison, numbers: dict[str, str], more: str = "") -> str:

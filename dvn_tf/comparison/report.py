@@ -86,8 +86,8 @@ def _check_free(folder: pathlib.Path, endings: tuple[str, ...], needed: str = ""
     others = [name for name in names if not name.endswith(endings)]
     if others or (names and needed and needed not in names):
         raise UserError(
-            f"{folder} holds other files ({(others or names)[0]}), which a report would replace: give "
-            "--report_dir a folder of its own, or move them away"
+            f"{folder} holds other files ({(others or names)[0]}), which a report would replace: "
+            "give --report_dir a folder of its own, or move them away"
         )
 
 

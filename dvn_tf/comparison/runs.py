@@ -19,22 +19,9 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1  # of results.json; dvn_tf 0.1.0 wrote the same keys without a version
 
 _NUMBER = (int, float)
-_RUN = {
-    "scenario": str,
-    "kind": str,
-    "method": str,
-    "title": str,
-    "seed": int,
-    "epochs": int,
-    "backbone": str,
-    "batch_size": int,
-    "units": int,
-    "levels": int,
-    "num_networks": int,
-    "parameters": int,
-    "parameters_paper": int,
-    "seconds": _NUMBER,
-}
+_RUN = dict.fromkeys(("scenario", "kind", "method", "title", "backbone"), str)
+_RUN |= dict.fromkeys(("seed", "epochs", "batch_size", "units", "levels", "num_networks"), int)
+_RUN |= {"parameters": int, "parameters_paper": int, "seconds": _NUMBER}
 _TASK = {"classes": int, "train_images": int, "test_images": int}
 _MEASURED = {"accuracy": _NUMBER, "loss": _NUMBER}
 _COST = {"parameters": int, "parameters_paper": int, "density": _NUMBER, "bytes": int}
@@ -65,8 +52,8 @@ def read_runs(folder: str | os.PathLike) -> "pd.DataFrame":
 
     - `run`: the run's folder.
     - `scenario`, `kind` ("joint" or "sequential"), `method`, `title` (the method's name in
-      reports), `seed`, `epochs` (for each task), `backbone`, `batch_size`, `units` and `levels`
-      (of the largest network).
+      reports), `backbone`, `seed`, `epochs` (for each task), `batch_size`, `units` and `levels`
+      (how many).
     - `num_networks`, `run_parameters`, `run_parameters_paper`: what the run stores, all networks
       together, with everything counted and in the paper's count. `seconds`: its training time.
     - `task`, `classes`, `train_images`, `test_images`.

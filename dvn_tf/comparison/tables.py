@@ -42,7 +42,8 @@ def _sizes_across(comparison: Comparison) -> Table:
     columns, head, sizes_row = [], ["Method", "N_O"], ["No. parameters", "—"]
     printed = comparison.paper.sizes
     for number, (task, facts) in enumerate(comparison.tasks.iterrows(), start=1):
-        sizes = own.loc[[reference]].query("task == @task")["parameters_paper"].tolist()
+        outputs = own.loc[[reference]]
+        sizes = outputs.loc[outputs["task"] == task, "parameters_paper"].tolist()
         theirs = printed if len(printed) == len(sizes) else [""] * len(sizes)
         columns += [(task, facts["title"], sizes, place) for place in range(len(sizes))]
         head += [f"Task {number} ({facts['classes']})"] * len(sizes)
@@ -52,10 +53,10 @@ def _sizes_across(comparison: Comparison) -> Table:
         row = [comparison.methods.at[method, "title"]]
         row += _outputs_and_parameters(comparison, method)[:1]
         for task, title, sizes, place in columns:
-            outputs = own.loc[[method]].query("task == @task")
+            outputs = own.loc[[method]]
             cells = [
                 _cell(comparison, method, output.level, title)
-                for output in outputs.itertuples()
+                for output in outputs[outputs["task"] == task].itertuples()
                 if _nearest(sizes, output.parameters_paper) == place
             ]
             row.append(", ".join(cells) or "—")
@@ -95,9 +96,7 @@ def _cell(comparison: Comparison, method: str, level: int, title: str) -> str:
     theirs = comparison.paper_accuracy(method, level, title)
     # The paper gives a second digit only where it is not zero.
     printed = "" if theirs is None else f"{theirs:.2f}".removesuffix("0")
-    return _with_paper(
-        markdown.with_interval(comparison.accuracy(method, level, title)), printed
-    )
+    return _with_paper(markdown.with_interval(comparison.accuracy(method, level, title)), printed)
 
 
 def _with_paper(ours: str, theirs: str) -> str:
