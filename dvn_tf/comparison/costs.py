@@ -17,32 +17,15 @@ NOTE = (
 )
 
 
-def storage(comparison: Comparison, method: str) -> int:
-    """The bytes of all networks that a method stores."""
-    return BYTES_PER_PARAMETER * int(comparison.methods.at[method, "run_parameters"])
-
-
-def storage_for_same_outputs(comparison: Comparison, method: str) -> int:
-    """The bytes that a method must store to give as many outputs as the DVN does.
-
-    The baseline needs a network of the output's size for each output of the DVN.
-    """
-    if method == "baseline":
-        outputs = comparison.outputs
-        first = outputs["run"] == outputs.loc[outputs["method"] == "dvn", "run"].iloc[0]
-        return int(outputs.loc[first, "bytes"].sum())
-    numbers = comparison.methods["num_outputs"]
-    return int(-(-numbers["dvn"] // numbers[method])) * storage(comparison, method)
-
-
 def cost_table(comparison: Comparison) -> Table:
     """The costs, a row for each method; without a DVN, without the last column."""
     head = ["Method", "networks", "N_O", "all outputs", "N_T, paper's count", "N_T, everything"]
     head += ["training time", "storage"]
-    if comparison.has_dvn:
-        head.append(f"storage for {comparison.methods.at['dvn', 'num_outputs']} outputs")
+    wanted = comparison.methods["num_outputs"].get("dvn")
+    head += [f"storage for {wanted} outputs"] if wanted else []
     rows = []
     for method in comparison.methods.itertuples():
+        storage = BYTES_PER_PARAMETER * method.run_parameters
         row = [
             method.title,
             str(method.num_networks),
@@ -51,9 +34,18 @@ def cost_table(comparison: Comparison) -> Table:
             f"{method.run_parameters_paper:,}",
             f"{method.run_parameters:,}",
             markdown.duration(method.seconds),
-            markdown.megabytes(storage(comparison, method.Index)),
+            markdown.megabytes(storage),
         ]
-        if comparison.has_dvn:
-            row.append(markdown.megabytes(storage_for_same_outputs(comparison, method.Index)))
+        if wanted:
+            copies = -(-wanted // method.num_outputs)
+            baseline = method.Index == "baseline"
+            same = _network_for_each_output(comparison) if baseline else copies * storage
+            row.append(markdown.megabytes(same))
         rows.append(row)
     return head, rows
+
+
+def _network_for_each_output(comparison: Comparison) -> int:
+    """The bytes of a network of its own for each output of the DVN."""
+    outputs = comparison.outputs.query("method == 'dvn'")
+    return outputs.loc[outputs["run"] == outputs["run"].iloc[0], "bytes"].sum()

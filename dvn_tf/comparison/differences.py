@@ -31,7 +31,7 @@ def differences(comparison: Comparison) -> pd.DataFrame:
         rows = [(*test, *_difference(comparison, *test)) for test in tests]
     found = pd.DataFrame(rows, columns=_COLUMNS)
     found["p_holm"] = statistics.holm([row[_COLUMNS.index("p")] for row in rows])
-    found = found.astype(dict.fromkeys(("half", "p", "paper", "p_holm"), float))
+    found = found.astype(dict.fromkeys(("mean", "half", "p", "paper", "p_holm"), float))
     return found.assign(verdict=[_verdict(row) for row in found.itertuples()])
 
 

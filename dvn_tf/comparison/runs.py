@@ -3,6 +3,7 @@
 pandas is imported where it is needed, because `import dvn_tf` brings in this module.
 """
 
+import collections
 import json
 import math
 import os
@@ -107,16 +108,18 @@ def read_epochs(outputs: "pd.DataFrame") -> "pd.DataFrame":
 
     columns = ["method", "seed", "task", "level", "accuracy", "epoch", "task_epoch", "stage_end"]
     rows = []
-    for run, method, seed in outputs[["run", "method", "seed"]].drop_duplicates().values:
-        done, done_of = 0, {}
+    for run, *names in outputs[["run", "method", "seed"]].drop_duplicates().to_numpy():
+        done, own = 0, collections.Counter()  # epochs of all stages, and of each task's
         for stage, history in _histories(pathlib.Path(run)):
-            for number, logs in enumerate(history, start=1):
-                for task, level, accuracy in _test_accuracies(logs):
-                    own = done_of.get(task, 0) + number if task in stage["learned"] else math.nan
-                    end = done + len(history)
-                    rows.append((method, seed, task, level, accuracy, done + number, own, end))
-            done += len(history)
-            done_of |= {task: done_of.get(task, 0) + len(history) for task in stage["learned"]}
+            end = done + len(history)
+            for logs in history:
+                done += 1
+                own.update(stage["learned"])
+                for name, accuracy in logs.items():
+                    if match := re.fullmatch(r"val_(.+)/level(\d+)_accuracy", name):
+                        task, level = match[1], int(match[2])
+                        task_epoch = own[task] if task in stage["learned"] else math.nan
+                        rows.append((*names, task, level, accuracy, done, task_epoch, end))
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -190,12 +193,6 @@ def _histories(run: pathlib.Path) -> Iterator[tuple[dict, list[dict]]]:
         yield stage, history
 
 
-def _test_accuracies(logs: dict) -> Iterator[tuple[str, int, float]]:
-    for name, value in logs.items():
-        if match := re.fullmatch(r"val_(.+)/level(\d+)_accuracy", name):
-            yield match[1], int(match[2]), value
-
-
 def read_json(file: pathlib.Path):
     """The value that a JSON file holds.
 
@@ -241,20 +238,21 @@ def _check(value, schema, place: str) -> None:
     if not isinstance(value, kind) or isinstance(value, bool):
         raise _DamageError(f"'{place or 'results'}' is {value!r:.40}")
     if isinstance(schema, list):
-        value = {str(number): item for number, item in enumerate(value, start=1)}
-        schema = {"*": schema[0]}
+        value, schema = dict(enumerate(value, start=1)), {"*": schema[0]}
     if isinstance(schema, dict):
-        for key in [*value] if "*" in schema else schema:
-            inner = f"{place}.{key}".lstrip(".")
+        for key in value if "*" in schema else schema:
+            inner = f"{place}.{key}" if place else key
             if key not in value:
                 raise _DamageError(f"no '{inner}'")
-            _check(value[key], schema.get("*", schema.get(key)), inner)
+            _check(value[key], schema.get("*") or schema[key], inner)
 
 
 def _check_names(results: dict) -> None:
     """Checks that every output is of a task and a level, and that accuracies are shares."""
     if results["kind"] not in ("joint", "sequential"):
         raise _DamageError(f"'kind' is {results['kind']!r}, not joint or sequential")
+    if not results["tasks"]:
+        raise _DamageError("'tasks' is {}")
     places = {"outputs": results["outputs"]}
     for number, stage in enumerate(results["stages"], start=1):
         places[f"stages.{number}.outputs"] = stage["outputs"]

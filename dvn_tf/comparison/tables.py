@@ -1,5 +1,7 @@
 """Accuracies in the layouts of the paper's Tables 1, 3, 4 and 5, beside the paper's numbers."""
 
+import pandas as pd
+
 from dvn_tf.comparison import markdown
 from dvn_tf.comparison.comparison import Comparison
 from dvn_tf.comparison.markdown import Table
@@ -26,7 +28,7 @@ def _methods_down(comparison: Comparison) -> Table:
     titles = list(comparison.accuracies.columns)
     rows = []
     for method, level in comparison.levels:
-        costs = _outputs_and_parameters(comparison, method) if level == 1 else ["", ""]
+        costs = _costs(comparison, method) if level == 1 else ["", ""]
         cells = [_cell(comparison, method, level, title) for title in titles]
         seeds = str(len(comparison.methods.at[method, "seeds"]))
         rows.append([comparison.level_title(method, level), *costs, *cells, seeds])
@@ -34,38 +36,30 @@ def _methods_down(comparison: Comparison) -> Table:
 
 
 def _sizes_across(comparison: Comparison) -> Table:
-    """Table 3: an output stands in the column whose number of parameters comes next to its own."""
+    """Table 3: an output stands in the column whose number of parameters is closest to its own."""
+    methods, printed = comparison.methods, comparison.paper.sizes
     # The DVN has all sizes; without it, the method with the most.
-    levels = comparison.methods["levels"]
-    reference = "dvn" if comparison.has_dvn else levels.idxmax()
-    own = comparison.outputs.drop_duplicates(["method", "task", "level"]).set_index("method")
-    columns, head, sizes_row = [], ["Method", "N_O"], ["No. parameters", "—"]
-    printed = comparison.paper.sizes
+    reference = "dvn" if comparison.has_dvn else methods["levels"].idxmax()
+    head, parameters = ["Method", "N_O"], ["No. parameters", "—"]
+    rows = [[m.title, _costs(comparison, m.Index)[0]] for m in methods.itertuples()]
     for number, (task, facts) in enumerate(comparison.tasks.iterrows(), start=1):
-        outputs = own.loc[[reference]]
-        sizes = outputs.loc[outputs["task"] == task, "parameters_paper"].tolist()
+        sizes = _sizes(comparison, reference, task).tolist()
         theirs = printed if len(printed) == len(sizes) else [""] * len(sizes)
-        columns += [(task, facts["title"], sizes, place) for place in range(len(sizes))]
         head += [f"Task {number} ({facts['classes']})"] * len(sizes)
-        sizes_row += map(_with_paper, map(markdown.count, sizes), theirs)
-    rows = [sizes_row]
-    for method in comparison.methods.index:
-        row = [comparison.methods.at[method, "title"]]
-        row += _outputs_and_parameters(comparison, method)[:1]
-        for task, title, sizes, place in columns:
-            outputs = own.loc[[method]]
-            cells = [
-                _cell(comparison, method, output.level, title)
-                for output in outputs[outputs["task"] == task].itertuples()
-                if _nearest(sizes, output.parameters_paper) == place
-            ]
-            row.append(", ".join(cells) or "—")
-        rows.append(row)
-    return head, rows
+        parameters += map(_with_paper, map(markdown.count, sizes), theirs)
+        for method, row in zip(methods.index, rows, strict=True):
+            cells = [[] for _ in sizes]
+            for level, own in _sizes(comparison, method, task).items():
+                closest = min(range(len(sizes)), key=lambda place: abs(sizes[place] - own))
+                cells[closest].append(_cell(comparison, method, level, facts["title"]))
+            row += [", ".join(cell) or "—" for cell in cells]
+    return head, [parameters, *rows]
 
 
-def _nearest(sizes: list[int], size: int) -> int:
-    return min(range(len(sizes)), key=lambda place: abs(sizes[place] - size))
+def _sizes(comparison: Comparison, method: str, task: str) -> pd.Series:
+    """The parameters of a method's outputs for a task, by level."""
+    rows = comparison.outputs.query("method == @method and task == @task")
+    return rows.groupby("level")["parameters_paper"].first()
 
 
 def _tasks_down(comparison: Comparison) -> Table:
@@ -79,7 +73,7 @@ def _tasks_down(comparison: Comparison) -> Table:
     return ["", *(comparison.level_title(method, level) for method, level in levels)], rows
 
 
-def _outputs_and_parameters(comparison: Comparison, method: str) -> list[str]:
+def _costs(comparison: Comparison, method: str) -> list[str]:
     """N_O and N_T, as the paper counts both."""
     row, theirs = comparison.methods.loc[method], comparison.paper
     return [

@@ -160,6 +160,7 @@ def test_no_runs_to_read(run_program, flag):
         ("seed", "0", "'seed' is '0'"),
         ("epochs", True, "'epochs' is True"),
         ("tasks", [], "'tasks' is \\[\\]"),
+        ("tasks", {}, "'tasks' is {}"),
         ("outputs", {"dogs/level1": OUTPUT}, "'outputs.dogs/level1' is of no task and level"),
         ("outputs", {}, "'outputs' has none of task 'cifar10'"),
         ("stages", [1], "'stages.1' is 1"),
