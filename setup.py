@@ -18,6 +18,7 @@ setup(
     long_description_content_type="text/markdown",
     python_requires=">=3.11",
     packages=find_packages(include=["dvn_tf*", "dvn_runtime*", "experiments*"]),
+    package_data={"dvn_tf.comparison": ["*.csv"]},
     install_requires=[
         "absl-py",
         "gin-config>=0.5",
@@ -25,6 +26,7 @@ setup(
         "keras>=3.12",
         "matplotlib",
         "numpy",
+        "pandas>=2.2",
         "pillow",
         "requests",
         "scikit-learn",

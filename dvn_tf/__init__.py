@@ -8,6 +8,7 @@ Kim, Ahn, Torr and Oh, "Deep Virtual Networks for Memory Efficient Inference of 
 Tasks", CVPR 2019.
 """
 
+from dvn_tf.comparison.runs import read_runs
 from dvn_tf.data import Task
 from dvn_tf.errors import UserError
 from dvn_tf.figures import draw_table
@@ -38,5 +39,6 @@ __all__ = [
     "joint_objective",
     "load_network",
     "plain_network",
+    "read_runs",
     "sequential_objective",
 ]

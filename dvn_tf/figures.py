@@ -1,4 +1,4 @@
-"""The picture of a task x level table."""
+"""What figures share, and the picture of a task x level table."""
 
 import os
 import pathlib
@@ -12,8 +12,28 @@ from matplotlib.patches import Rectangle
 from dvn_tf.files import atomic_file
 from dvn_tf.units import UnitPartition, UnitTable
 
-# Okabe and Ito's colours, which people with colour-blindness can tell apart.
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#666666")
+# Okabe and Ito's colours, which people with colour-blindness can tell apart; grey for their black.
+COLOURS = {
+    "blue": "#0072B2",
+    "orange": "#E69F00",
+    "green": "#009E73",
+    "purple": "#CC79A7",
+    "sky blue": "#56B4E9",
+    "vermilion": "#D55E00",
+    "yellow": "#F0E442",
+    "grey": "#666666",
+}
+
+
+def agg_figure(**options) -> Figure:
+    """A figure that draws to files alone, without a display or pyplot's global state.
+
+    Args:
+        **options: of `matplotlib.figure.Figure`, such as figsize (width and height in inches).
+    """
+    figure = Figure(**options)
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def draw_table(
@@ -40,8 +60,7 @@ def draw_table(
     """
     partition = partition or UnitPartition.even(table.num_units)
     names = list(tasks or (f"task {task}" for task in range(1, table.num_tasks + 1)))
-    figure = Figure(figsize=(1.6 + 1.3 * table.num_levels, 0.9 + 1.2 * table.num_tasks))
-    FigureCanvasAgg(figure)
+    figure = agg_figure(figsize=(1.6 + 1.3 * table.num_levels, 0.9 + 1.2 * table.num_tasks))
     axes = figure.add_subplot()
     for task in range(1, table.num_tasks + 1):
         for level in range(1, table.num_levels + 1):
@@ -67,7 +86,7 @@ def _draw_cell(axes, task, level, units, partition):
     top = task - height / 2
     for unit, fraction in enumerate(partition.fractions, start=1):
         used = unit in units
-        colour = _COLOURS[(unit - 1) % len(_COLOURS)]
+        colour = list(COLOURS.values())[(unit - 1) % len(COLOURS)]
         axes.add_patch(
             Rectangle(
                 (level - width / 2, top),

@@ -2,9 +2,9 @@
 
     python -m experiments.compare --runs=runs/J1
 
-reads every results.json below the folder and writes report.md with figures (PNG and SVG) to
-runs/J1/report, and what TensorBoard shows of the comparison to runs/J1/comparison. Nothing is
-trained. Runs that are not finished are named and left out.
+reads every results.json below the folder. It writes report.md, figures (PNG and SVG) and runs.csv
+(the numbers of all runs, a row for each output) to runs/J1/report, and the figures for TensorBoard
+to runs/J1/comparison. Nothing is trained. Unfinished runs are named and left out.
 """
 
 from absl import flags

@@ -1,59 +1,51 @@
 """What a method costs: outputs, parameters in both counts, training time and storage."""
 
-import numpy as np
-
 from dvn_tf.comparison import markdown
-from dvn_tf.comparison.runs import Comparison, Method
-from dvn_tf.comparison.tables import Table
+from dvn_tf.comparison.comparison import Comparison
+from dvn_tf.comparison.markdown import Table
 
 BYTES_PER_PARAMETER = 4
 
 NOTE = (
-    "N_O counts the outputs of one trained network, as the paper does. N_T is all that must be "
-    "stored, all networks together; the paper counts the convolutions after the input layer "
-    "alone. Training time is the mean over seeds as it was measured, and compares only where "
-    "runs had the same machine to themselves. Storage is 4 bytes a parameter. The last column is "
-    "the storage for as many outputs as the DVN has: for the baseline a network of the "
-    "output's size for each, for every other method as many copies of what it trains as it takes."
+    "N_O counts the outputs of one trained network, as the paper does. N_T counts all parameters "
+    "that must be stored, of all networks together; the paper counts only the convolutions after "
+    "the input layer. Training time is the mean over seeds as measured. It can be compared only if "
+    "each run had the same machine to itself. Storage is 4 bytes a parameter. The last column is "
+    "the storage for as many outputs as the DVN has. For the baseline that is one network of the "
+    "right size for each output, for every other method as many copies of all its networks as that "
+    "takes."
 )
 
 
-def storage(method: Method) -> int:
-    """The bytes of all networks that a method stores."""
-    return BYTES_PER_PARAMETER * method.results["parameters"]
-
-
-def storage_for_same_outputs(method: Method, dvn: Method) -> int:
-    """The bytes that a method must store to give as many outputs as the DVN.
-
-    Args:
-        method: any method; "baseline" needs a network of the output's size for each output.
-        dvn: the DVN of the same scenario.
-    """
-    if method.key == "baseline":
-        return sum(output["bytes"] for output in dvn.results["outputs"].values())
-    return -(-dvn.num_outputs // method.num_outputs) * storage(method)
-
-
-def table(comparison: Comparison) -> Table:
-    """The cost table, one line a method; without a DVN, without the last column."""
-    dvn = comparison.dvn
-    head = ["Method", "networks", "N_O", "outputs in all", "N_T, paper's count", "N_T, everything"]
+def cost_table(comparison: Comparison) -> Table:
+    """The costs, a row for each method; without a DVN, without the last column."""
+    head = ["Method", "networks", "N_O", "all outputs", "N_T, paper's count", "N_T, everything"]
     head += ["training time", "storage"]
-    head += [f"storage for {dvn.num_outputs} outputs"] if dvn else []
+    wanted = comparison.methods["num_outputs"].get("dvn")
+    head += [f"storage for {wanted} outputs"] if wanted else []
     rows = []
-    for method in comparison.methods.values():
-        results = method.results
+    for method in comparison.methods.itertuples():
+        storage = BYTES_PER_PARAMETER * method.run_parameters
         row = [
             method.title,
-            str(results["num_networks"]),
+            str(method.num_networks),
             str(method.outputs_of_a_network),
             str(method.num_outputs),
-            f"{results['parameters_paper']:,}",
-            f"{results['parameters']:,}",
-            markdown.duration(np.mean([run.results["seconds"] for run in method.runs])),
-            markdown.megabytes(storage(method)),
+            f"{method.run_parameters_paper:,}",
+            f"{method.run_parameters:,}",
+            markdown.duration(method.seconds),
+            markdown.megabytes(storage),
         ]
-        row += [markdown.megabytes(storage_for_same_outputs(method, dvn))] if dvn else []
+        if wanted:
+            copies = -(-wanted // method.num_outputs)
+            baseline = method.Index == "baseline"
+            same = _network_for_each_output(comparison) if baseline else copies * storage
+            row.append(markdown.megabytes(same))
         rows.append(row)
     return head, rows
+
+
+def _network_for_each_output(comparison: Comparison) -> int:
+    """The bytes of a network of its own for each output of the DVN."""
+    outputs = comparison.outputs.query("method == 'dvn'")
+    return outputs.loc[outputs["run"] == outputs["run"].iloc[0], "bytes"].sum()

@@ -1,161 +1,136 @@
 """The DVN against every other method: paired tests over the seeds that both have."""
 
-import dataclasses
+import itertools
 
-from dvn_tf.comparison import markdown, statistics, tables
-from dvn_tf.comparison.paper import PaperScenario
-from dvn_tf.comparison.runs import Comparison, Method
-from dvn_tf.comparison.statistics import PairedTest
+import pandas as pd
+
+from dvn_tf.comparison import markdown, statistics
+from dvn_tf.comparison.comparison import AVERAGE, Comparison
 
 SIGNIFICANT = 0.05
+_COLUMNS = ["level", "method", "title", "seeds", "mean", "half", "p", "reason", "paper"]
+_TABLE_HEAD = ["DVN against", "DVN's level", "task", "parameters", "difference, points"]
+_TABLE_HEAD += ["paper (N = 1)", "seeds", "p", "p, Holm", "verdict"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Difference:
-    """The DVN at one level minus another method at its highest, in points.
-
-    Attributes:
-        level: the DVN's level.
-        other: the method.
-        task: a task's name; None is the average over tasks.
-        test: the paired test; None where no seed is shared.
-        corrected: p after Holm's correction over all tests of the report; None without a p.
-        papers: the same difference in the paper, None where it has none.
-    """
-
-    level: int
-    other: Method
-    task: str | None
-    test: PairedTest | None
-    corrected: float | None
-    papers: float | None
-
-    @property
-    def verdict(self) -> str:
-        """What can be said, in plain words."""
-        if self.test is None:
-            return "no seed in common: nothing can be said"
-        if self.test.p is None:
-            return self.test.reason
-        if self.corrected >= SIGNIFICANT:
-            return "not significant"
-        return f"DVN {'better' if self.test.difference.mean > 0 else 'worse'}, significant"
-
-
-def differences(comparison: Comparison, paper: PaperScenario | None) -> list[Difference]:
-    """Compares the DVN's highest and lowest level to each method's highest.
-
-    Args:
-        comparison: the runs.
-        paper: the paper's scenario, if it is one.
+def differences(comparison: Comparison) -> pd.DataFrame:
+    """Compares the DVN's highest and lowest level to the highest of each other method.
 
     Returns:
-        By level, method and task, the average over tasks after the tasks; empty without a DVN.
+        A row for each of the DVN's levels, each method and each task, with the average over tasks
+        after the tasks; empty without a DVN. The columns: level (of the DVN), method, title (of
+        the task), seeds (how many both have), mean and half (the difference in points with half
+        its 95 % interval), p (of the paired test), reason (why there is no p), p_holm (p after
+        Holm's correction over all rows), paper (the paper's difference) and verdict (in words).
+        A number that cannot be computed is NaN.
     """
-    dvn = comparison.dvn
-    if dvn is None:
-        return []
-    found = []
-    for level in dict.fromkeys((dvn.num_levels, 1)):
-        for other in comparison.methods.values():
-            if other is dvn:
-                continue
-            shared = [seed for seed in dvn.seeds if seed in other.seeds]
-            for index, task in (*enumerate(comparison.tasks), (None, None)):
-                test = None
-                if shared:
-                    test = statistics.paired(
-                        dvn.accuracies(task, level, shared), other.accuracies(task, -1, shared)
-                    )
-                margin = _papers_margin(paper, dvn, level, other, index)
-                found.append(Difference(level, other, task, test, None, margin))
-    corrected = statistics.holm([one.test and one.test.p for one in found])
-    return [dataclasses.replace(one, corrected=p) for one, p in zip(found, corrected, strict=True)]
+    rows = []
+    if comparison.has_dvn:
+        ends = dict.fromkeys((comparison.methods.at["dvn", "levels"], 1))
+        tests = itertools.product(ends, comparison.methods.index.drop("dvn"), comparison.accuracies)
+        rows = [(*test, *_difference(comparison, *test)) for test in tests]
+    found = pd.DataFrame(rows, columns=_COLUMNS)
+    found["p_holm"] = statistics.holm([row[_COLUMNS.index("p")] for row in rows])
+    found = found.astype(dict.fromkeys(("mean", "half", "p", "paper", "p_holm"), float))
+    return found.assign(verdict=[_verdict(row) for row in found.itertuples()])
 
 
-def _papers_margin(paper, dvn, level, other, index) -> float | None:
-    if paper is None:
-        return None
-    ours = paper.accuracy(dvn.key, index, level, dvn.num_levels)
-    theirs = paper.accuracy(other.key, index, -1, other.num_levels)
-    return None if ours is None or theirs is None else ours - theirs
+def _difference(comparison: Comparison, level: int, method: str, title: str) -> tuple:
+    """The columns from "seeds" on."""
+    compared = [("dvn", level), (method, comparison.methods.at[method, "levels"])]
+    ours, theirs = (comparison.accuracies.loc[output, title] for output in compared)
+    papers = [comparison.paper_accuracy(*output, title) for output in compared]
+    margin = None if None in papers else papers[0] - papers[1]
+    pairs = pd.concat([ours, theirs], axis=1, join="inner").to_numpy().T
+    if not pairs.size:
+        return 0, None, None, None, "no seed in common: nothing can be said", margin
+    test = statistics.paired(*pairs)
+    return pairs.shape[1], test.difference.mean, test.difference.half, test.p, test.reason, margin
 
 
-def table(comparison: Comparison, found: list[Difference]) -> tables.Table:
-    """The differences as a table, one line a test.
+def _verdict(row) -> str:
+    if row.reason:
+        return row.reason
+    if row.p_holm >= SIGNIFICANT:
+        return "not significant"
+    return f"DVN {'better' if row.mean > 0 else 'worse'}, significant"
+
+
+def difference_table(comparison: Comparison, found: pd.DataFrame) -> markdown.Table:
+    """The differences, a row for each test.
 
     Args:
         comparison: the runs.
         found: from `differences`.
     """
-    titles = tables.task_titles(comparison) | {None: "Average"}
-    head = ["DVN against", "DVN's level", "task", "parameters", "difference, points"]
-    head += ["paper's (N = 1)", "seeds", "p", "p, Holm", "what it says"]
     rows = []
-    for one in found:
-        estimate = one.test and one.test.difference
+    for row in found.itertuples():
+        highest = comparison.methods.at[row.method, "levels"]
+        # The compared outputs are not always of one size.
+        sizes = [] if row.title == AVERAGE else [("dvn", row.level), (row.method, highest)]
+        sizes = [comparison.cost(*output, row.title, "parameters_paper") for output in sizes]
         rows.append(
             [
-                one.other.title,
-                str(one.level),
-                titles[one.task],
-                _sizes(comparison.dvn, one),
-                markdown.with_interval(estimate, "+") if estimate else "—",
-                "—" if one.papers is None else f"{one.papers:+.2f}",
-                str(estimate.count if estimate else 0),
-                _p(one.test and one.test.p),
-                _p(one.corrected),
-                one.verdict,
+                comparison.methods.at[row.method, "title"],
+                str(row.level),
+                row.title,
+                " : ".join(map(markdown.count, sizes)),
+                markdown.with_interval(row, "+") if row.seeds else "—",
+                "—" if pd.isna(row.paper) else f"{row.paper:+.2f}",
+                str(row.seeds),
+                _p(row.p),
+                _p(row.p_holm),
+                row.verdict,
             ]
         )
-    return head, rows
+    return _TABLE_HEAD, rows
 
 
-def _sizes(dvn: Method, one: Difference) -> str:
-    """The parameters of the compared outputs, which are not always of one size."""
-    if one.task is None:
-        return ""
-    sizes = (dvn.output(one.task, one.level), one.other.output(one.task, -1))
-    return " : ".join(markdown.count(size["parameters_paper"]) for size in sizes)
-
-
-def _p(value: float | None) -> str:
-    if value is None:
+def _p(value: float) -> str:
+    if pd.isna(value):
         return "—"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def sentence(one: Difference) -> str:
-    """ "DVN at level 2 against PackNet+: +0.41 ± 0.30 points, 3 seeds: not significant"."""
-    text = f"DVN at level {one.level} against {one.other.title}: "
-    if one.test:
-        value = one.test.difference
-        text += f"{markdown.with_interval(value, '+')} points, {value.count} seed"
-        text += f"{'s' * (value.count > 1)}: "
-    # With one seed the verdict says so itself.
-    return (text + one.verdict).replace("1 seed: one seed: ", "one seed: ")
+def sentences(comparison: Comparison, found: pd.DataFrame) -> list[str]:
+    """The differences of the average over tasks in words.
+
+    Such as "DVN at level 2 against PackNet+: +0.41 ± 0.30 points, 3 seeds: not significant".
+
+    Args:
+        comparison: the runs.
+        found: from `differences`.
+    """
+    texts = []
+    for row in found[found["title"] == AVERAGE].itertuples():
+        text = f"DVN at level {row.level} against {comparison.methods.at[row.method, 'title']}: "
+        if row.seeds:
+            text += f"{markdown.with_interval(row, '+')} points, "
+        if row.seeds > 1:  # with fewer, the verdict says so itself
+            text += f"{row.seeds} seeds: "
+        texts.append(text + row.verdict)
+    return texts
 
 
-def margins(found: list[Difference]) -> str:
-    """How large the paper's margins are beside the intervals found here; "" without any."""
-    pairs = [
-        (abs(one.papers), one.test.difference.half)
-        for one in found
-        if one.papers is not None and one.test and one.test.difference.half is not None
-    ]
-    printed = [abs(one.papers) for one in found if one.papers is not None]
-    if not printed:
+def margins(found: pd.DataFrame) -> str:
+    """How large the paper's differences are beside the intervals found here; "" without any.
+
+    Args:
+        found: from `differences`.
+    """
+    printed = found.loc[found["paper"].notna(), ["paper", "half"]].abs()
+    pairs = printed.dropna()
+    if printed.empty:
         return ""
     text = (
-        "The paper's margins come from one training each (N = 1), without intervals: "
-        f"{min(printed):.2f} to {max(printed):.2f} points for these comparisons."
+        "The paper's differences come from one training each (N = 1), without intervals. For these "
+        f"comparisons they are {printed['paper'].min():.2f} to {printed['paper'].max():.2f} points."
     )
-    if not pairs:
+    if pairs.empty:
         return f"{text} With one seed here, too, nothing says how far they are from chance."
-    halves = [half for _, half in pairs]
-    within = sum(margin <= half for margin, half in pairs)
+    within = (pairs["paper"] <= pairs["half"]).sum()
     return (
-        f"{text} The 95 % intervals of the same differences here reach {min(halves):.2f} to "
-        f"{max(halves):.2f} points to either side: {within} of {len(pairs)} of the paper's margins "
-        "are no larger than that."
+        f"{text} The 95 % intervals of the same differences here reach {pairs['half'].min():.2f} "
+        f"to {pairs['half'].max():.2f} points to either side: {within} of {len(pairs)} of the "
+        "paper's differences are no larger than that."
     )

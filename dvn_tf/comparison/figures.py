@@ -1,298 +1,256 @@
 """The report's figures: the paper's Figures 4, 5 and 6, and the methods side by side."""
 
-import dataclasses
 import pathlib
-from collections.abc import Callable
 
 import matplotlib
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from dvn_tf.comparison import curves, forgetting, tables
-from dvn_tf.comparison.paper import PaperScenario
-from dvn_tf.comparison.runs import Comparison, Method
+from dvn_tf.comparison import forgetting
+from dvn_tf.comparison.comparison import AVERAGE, Comparison
 from dvn_tf.comparison.statistics import estimate
+from dvn_tf.figures import COLOURS, agg_figure
 
 ENDINGS = (".png", ".svg")
-# Okabe and Ito's colours, with a marker each: a method looks the same in every figure.
+# A colour and a marker for each method, which looks the same in every figure.
 _LOOKS = {
-    "dvn": ("#0072B2", "o"),
-    "nestednet": ("#E69F00", "s"),
-    "nestednet_single": ("#D55E00", "D"),
-    "packnet": ("#009E73", "^"),
-    "baseline": ("#666666", "X"),
-    "lwf": ("#CC79A7", "v"),
-    "feature_extraction": ("#56B4E9", "<"),
-    "da_cnn": ("#B8A800", ">"),
+    "dvn": (COLOURS["blue"], "o"),
+    "nestednet": (COLOURS["orange"], "s"),
+    "nestednet_single": (COLOURS["vermilion"], "D"),
+    "packnet": (COLOURS["green"], "^"),
+    "baseline": (COLOURS["grey"], "X"),
+    "lwf": (COLOURS["purple"], "v"),
+    "feature_extraction": (COLOURS["sky blue"], "<"),
+    "da_cnn": ("#B8A800", ">"),  # the palette's yellow, dark enough for a line on white
 }
 _OTHER_LOOK = ("#000000", "P")
-_LEVEL_COLOURS = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-_BARS = "bars are 95 % intervals where there are several seeds"
+_LEVEL_COLOURS = [
+    COLOURS[n] for n in ("orange", "blue", "green", "purple", "sky blue", "vermilion")
+]
 _LEVEL_STYLES = ("-", "--", "-.", ":")
+_BARS = "bars are 95 % intervals where there are several seeds"
 
 
-@dataclasses.dataclass(frozen=True)
-class Drawn:
-    """A figure of the report.
-
-    Attributes:
-        name: of its files, without the ending.
-        caption: what it shows.
-    """
-
-    name: str
-    caption: str
-
-
-def draw_figures(
-    folder: pathlib.Path, comparison: Comparison, paper: PaperScenario | None
-) -> list[Drawn]:
+def draw_figures(folder: pathlib.Path, comparison: Comparison) -> dict[str, str]:
     """Draws every figure that the runs give, each as PNG and as SVG.
 
     Args:
         folder: where to.
         comparison: the runs.
-        paper: the paper's scenario, if it is one.
 
     Returns:
-        The figures, in the report's order.
-
-    Raises:
-        UserError: if a history is damaged.
+        {name of the files, without the ending: caption}, in the report's order.
     """
-    drawn = []
-    drawers: tuple[Callable, ...] = (_dvn_by_epoch, _over_density, _memory_efficient)
-    drawers += (_by_method, _methods_by_epoch, _forgetting)
+    drawers = {
+        "dvn_by_epoch": _dvn_by_epoch,
+        "accuracy_over_density": _over_density,
+        "memory_efficient": _memory_efficient,
+        "accuracy_by_method": _by_method,
+        "methods_by_epoch": _methods_by_epoch,
+        "forgetting": _forgetting,
+    }
+    captions = {}
     # Task names are not mathematics, and the same runs give the same bytes.
     with matplotlib.rc_context({"text.parse_math": False, "svg.hashsalt": "dvn_tf"}):
-        for draw in drawers:
-            figure = Figure(layout="constrained")
-            FigureCanvasAgg(figure)
-            made = draw(figure, comparison, paper)
-            if made is None:
-                continue
-            drawn.append(made)
-            figure.savefig(folder / f"{made.name}.png", dpi=120)
-            figure.savefig(folder / f"{made.name}.svg", metadata={"Date": None})
-    return drawn
+        for name, draw in drawers.items():
+            figure = agg_figure(layout="constrained")
+            caption = draw(figure, comparison)
+            if caption:
+                captions[name] = caption
+                figure.savefig(folder / f"{name}.png", dpi=120)
+                figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    return captions
 
 
-def _dvn_by_epoch(figure, comparison, paper) -> Drawn | None:
+def _dvn_by_epoch(figure, comparison: Comparison) -> str | None:
     """Figure 4: every output of the DVN."""
-    dvn = comparison.dvn
-    if dvn is None:
+    if not comparison.has_dvn:
         return None
-    panels = _panels(figure, comparison)
-    empty = True
-    for task, axes in panels.items():
-        for position in range(1, len(dvn.levels[task]) + 1):
-            curve = curves.output_curve(dvn, task, position)
-            if curve:
-                empty = False
-                below = len(dvn.levels[task]) - position
-                style = _LEVEL_STYLES[below % len(_LEVEL_STYLES)]
-                colour = _LEVEL_COLOURS[(position - 1) % len(_LEVEL_COLOURS)]
-                _draw_curve(axes, curve, colour, f"level {dvn.levels[task][position - 1]}", style)
-        _mark_stages(axes, dvn)
-    if empty:
+
+    def draw(axes, task):
+        levels = comparison.levels_of("dvn", task)
+        for level in levels:
+            style = _LEVEL_STYLES[(len(levels) - level) % len(_LEVEL_STYLES)]
+            colour = _LEVEL_COLOURS[(level - 1) % len(_LEVEL_COLOURS)]
+            curve = comparison.curve("dvn", task, level)
+            _draw_curve(axes, curve, colour, f"level {level}", style)
+        for epoch in comparison.stage_ends("dvn"):
+            axes.axvline(epoch + 0.5, color="#999999", linewidth=1, linestyle=":")
+
+    number = len(comparison.methods.at["dvn", "seeds"])
+    over = "one seed" if number == 1 else f"mean of {number} seeds"
+    title = f"{comparison.scenario}: DVN, {over}"
+    if not _draw_tasks(figure, comparison, draw, "epoch", title):
         return None
-    _finish(figure, panels, "epoch", f"{comparison.scenario}: DVN, {_over(dvn)}")
-    theirs = " (the paper's Figure 4)" if comparison.scenario == "J1" and paper else ""
-    return Drawn(
-        "dvn_by_epoch", f"Test accuracy of the DVN's outputs by epoch{theirs}; {_band(dvn)}."
-    )
+    band = f"mean over {number} seeds with the 95 % interval as band"
+    band = "one seed, so without a band" if number == 1 else band
+    theirs = _papers_figure(comparison, {"J1": "4"})
+    return f"Test accuracy of the DVN's outputs by epoch{theirs}; {band}."
 
 
-def _over_density(figure, comparison, paper) -> Drawn:
+def _over_density(figure, comparison: Comparison) -> str | None:
     """Figures 5a and 6: one line for the DVN's levels, a point for each other output."""
-    methods = [m for m in comparison.methods.values() if m.key != "nestednet_single"]
-    if not methods:
-        return None
-    panels = _panels(figure, comparison)
-    for task, axes in panels.items():
+    methods = comparison.methods.index.drop("nestednet_single", errors="ignore")
+
+    def draw(axes, task):
         for place, method in enumerate(methods):
             # Outputs of the same density would hide each other's intervals.
-            _draw_levels(axes, method, task, 0.01 * (place - len(methods) + 1))
-    _finish(figure, panels, "parameter density", f"{comparison.scenario}: accuracy over density")
-    number = {"J2": "5a", "J3": "6"}.get(comparison.scenario) if paper else None
-    theirs = f" (the paper's Figure {number}, which prints no numbers)" if number else ""
-    return Drawn(
-        "accuracy_over_density",
-        f"Test accuracy over parameter density{theirs}; {_BARS}. Outputs of the same density are "
-        "set a little apart.",
-    )
+            _draw_levels(axes, comparison, method, task, 0.01 * (place - len(methods) + 1))
 
-
-def _memory_efficient(figure, comparison, paper) -> Drawn | None:
-    """Figure 5b: all levels of the DVN and of one NestedNet a task."""
-    single = comparison.methods.get("nestednet_single")
-    if single is None or comparison.dvn is None:
+    title = f"{comparison.scenario}: accuracy over density"
+    if not _draw_tasks(figure, comparison, draw, "parameter density", title):
         return None
-    panels = _panels(figure, comparison)
-    for task, axes in panels.items():
-        for method in (single, comparison.dvn):
-            _draw_levels(axes, method, task)
-    title = f"{comparison.scenario}: memory efficient inference"
-    _finish(figure, panels, "parameter density", title)
-    theirs = " (the paper's Figure 5b)" if comparison.scenario == "J2" and paper else ""
-    networks = single.results["num_networks"]
-    return Drawn(
-        "memory_efficient",
-        f"One DVN against {networks} NestedNets, one network a task{theirs}; {_BARS}.",
+    theirs = _papers_figure(comparison, {"J2": "5a", "J3": "6"}, ", which prints no numbers")
+    return (
+        f"Test accuracy over parameter density{theirs}; {_BARS}. Outputs of the same density are "
+        "set a little apart."
     )
 
 
-def _by_method(figure, comparison, paper) -> Drawn:
+def _memory_efficient(figure, comparison: Comparison) -> str | None:
+    """Figure 5b: all levels of the DVN and of one NestedNet a task."""
+    if not {"nestednet_single", "dvn"} <= {*comparison.methods.index}:
+        return None
+
+    def draw(axes, task):
+        for method in ("nestednet_single", "dvn"):
+            _draw_levels(axes, comparison, method, task)
+
+    title = f"{comparison.scenario}: memory efficient inference"
+    _draw_tasks(figure, comparison, draw, "parameter density", title)
+    networks = comparison.methods.at["nestednet_single", "num_networks"]
+    theirs = _papers_figure(comparison, {"J2": "5b"})
+    return f"One DVN against {networks} NestedNets, one network a task{theirs}; {_BARS}."
+
+
+def _by_method(figure, comparison: Comparison) -> str:
     """Every level of every method, with its seeds and the paper's number."""
-    rows = [
-        (method, position)
-        for method in comparison.methods.values()
-        for position in range(1, method.num_levels + 1)
-    ]
-    panels = _panels(figure, comparison, average=True, height=1.4 + 0.33 * len(rows), sharey=True)
-    for index, (task, axes) in enumerate(panels.items()):
-        number = None if task is None else index
-        for height, (method, position) in enumerate(reversed(rows)):
-            values = method.accuracies(task, position)
+    rows = comparison.levels[::-1]
+    titles = [*comparison.tasks["title"], AVERAGE]
+    panels = _panels(figure, titles, height=1.4 + 0.33 * len(rows), sharey=True)
+    for title, axes in panels.items():
+        for height, (method, level) in enumerate(rows):
+            values = comparison.accuracies.loc[(method, level), title]
             mean = estimate(values)
-            colour, marker = _look(method)
+            colour, marker = _LOOKS.get(method, _OTHER_LOOK)
             axes.plot(values, [height] * len(values), "|", color=colour, alpha=0.6, markersize=9)
             axes.errorbar(mean.mean, height, xerr=mean.half, fmt=marker, color=colour, capsize=3)
-            theirs = paper and paper.accuracy(method.key, number, position, method.num_levels)
+            theirs = comparison.paper_accuracy(method, level, title)
             if theirs is not None:
                 axes.plot(theirs, height, "d", color="black", markerfacecolor="none", markersize=8)
-        axes.set_yticks(
-            range(len(rows)), [tables.level_title(*row) for row in reversed(rows)], fontsize=8
-        )
-        axes.set_xlabel("test accuracy, %")
-        axes.grid(alpha=0.3)
+        _name_rows(axes, [comparison.level_title(*row) for row in rows], fontsize=8)
     figure.suptitle(f"{comparison.scenario}: test accuracy by method")
-    diamond = " and the paper's number (open diamond, N = 1)" if paper and paper.rows else ""
-    return Drawn(
-        "accuracy_by_method",
-        f"Test accuracy of every level: mean with its 95 % interval where there are several seeds, "
-        f"each seed (bar){diamond}.",
+    printed = comparison.paper and len(comparison.paper.accuracies)
+    diamond = " and the paper's number (open diamond, N = 1)" if printed else ""
+    return (
+        "Test accuracy of every level: mean with its 95 % interval where there are several seeds, "
+        f"each seed (bar){diamond}."
     )
 
 
-def _methods_by_epoch(figure, comparison, paper) -> Drawn | None:
+def _methods_by_epoch(figure, comparison: Comparison) -> str | None:
     """The highest level of each method by epoch."""
-    panels = _panels(figure, comparison)
-    empty = True
-    for task, axes in panels.items():
-        for method in comparison.methods.values():
-            curve = curves.output_curve(method, task, -1, own_stage=not comparison.sequential)
-            if curve:
-                empty = False
-                _draw_curve(axes, curve, _look(method)[0], method.title)
-    if empty:
-        return None
-    title = f"{comparison.scenario}: highest level of each method"
+    counted = "epoch" if comparison.sequential else "task_epoch"
+
+    def draw(axes, task):
+        for method, name in comparison.methods["title"].items():
+            curve = comparison.curve(method, task, comparison.levels_of(method, task)[-1], counted)
+            _draw_curve(axes, curve, _LOOKS.get(method, _OTHER_LOOK)[0], name)
+
     xlabel = "epoch, all stages" if comparison.sequential else "epoch of the task's training"
-    _finish(figure, panels, xlabel, title)
-    return Drawn(
-        "methods_by_epoch",
-        "Test accuracy of each method's highest level by epoch; bands are 95 % intervals where "
-        "there are several seeds.",
-    )
-
-
-def _forgetting(figure, comparison, paper) -> Drawn | None:
-    """Each old task right after its stage (open) and at the end (filled)."""
-    changes = forgetting.changes(comparison) if comparison.sequential else []
-    if not changes:
+    title = f"{comparison.scenario}: highest level of each method"
+    if not _draw_tasks(figure, comparison, draw, xlabel, title):
         return None
-    tasks = list(dict.fromkeys(change.task for change in changes))
-    most = max(sum(change.task == task for change in changes) for task in tasks)
-    figure.set_size_inches(max(6, 4.8 * len(tasks)), 1.4 + 0.33 * most)
-    for task, axes in zip(tasks, figure.subplots(1, len(tasks), squeeze=False)[0], strict=True):
-        own = [change for change in changes if change.task == task][::-1]
-        for height, change in enumerate(own):
-            colour, marker = _look(change.method)
-            ends = change.before.mean(), change.after.mean()
-            axes.plot(ends, (height, height), "-", color=colour, linewidth=2)
-            axes.plot(ends[0], height, marker, color=colour, markerfacecolor="white")
-            axes.plot(ends[1], height, marker, color=colour)
-        axes.set_yticks(range(len(own)), [tables.level_title(c.method, c.position) for c in own])
-        axes.set_title(tables.task_titles(comparison)[task])
-        axes.set_xlabel("test accuracy, %")
-        axes.grid(alpha=0.3)
-    figure.suptitle(f"{comparison.scenario}: what is kept of old tasks")
-    return Drawn(
-        "forgetting",
-        "Old tasks right after their own stage (open) and at the end (filled), mean over seeds.",
+    return (
+        "Test accuracy of each method's highest level by epoch; bands are 95 % intervals where "
+        "there are several seeds."
     )
 
 
-def _panels(figure, comparison, average=False, height=3.8, sharey=False) -> dict:
-    """{task: its axes}, side by side; None is the average over tasks."""
-    titles = tables.task_titles(comparison) | ({None: "Average"} if average else {})
-    figure.set_size_inches(max(6, 3.7 * len(titles) + 1), height)
+def _forgetting(figure, comparison: Comparison) -> str | None:
+    """Each old task right after its stage (open) and at the end (filled)."""
+    if not comparison.sequential:
+        return None
+    changes = forgetting.changes(comparison)
+    means = changes.groupby(["title", "method", "level"], sort=False)[["before", "after"]].mean()
+    if means.empty:
+        return None
+    titles = list(changes["title"].unique())
+    most = max(len(means.loc[title]) for title in titles)
+    panels = _panels(figure, titles, 1.4 + 0.33 * most, width=4.8 * len(titles))
+    for title, axes in panels.items():
+        own = means.loc[title][::-1]
+        for height, ((method, _), ends) in enumerate(own.iterrows()):
+            colour, marker = _LOOKS.get(method, _OTHER_LOOK)
+            axes.plot(ends, (height, height), "-", color=colour, linewidth=2)
+            axes.plot(ends.iloc[0], height, marker, color=colour, markerfacecolor="white")
+            axes.plot(ends.iloc[1], height, marker, color=colour)
+        _name_rows(axes, [comparison.level_title(*row) for row in own.index])
+    figure.suptitle(f"{comparison.scenario}: what is kept of old tasks")
+    return "Old tasks right after their own stage (open) and at the end (filled), mean over seeds."
+
+
+def _panels(figure, titles: list[str], height=3.8, sharey=False, width=None) -> dict:
+    """{title: its axes}, side by side."""
+    figure.set_size_inches(max(6, width or 3.7 * len(titles) + 1), height)
     panels = figure.subplots(1, len(titles), squeeze=False, sharey=sharey)[0]
-    for title, axes in zip(titles.values(), panels, strict=True):
+    for title, axes in zip(titles, panels, strict=True):
         axes.set_title(title)
     return dict(zip(titles, panels, strict=True))
 
 
-def _finish(figure, panels: dict, xlabel: str, title: str) -> None:
-    for axes in panels.values():
+def _draw_tasks(figure, comparison: Comparison, draw, xlabel: str, title: str) -> bool:
+    """Draws a panel for each task, `draw(axes, task)`; gives whether there was anything to draw."""
+    panels = _panels(figure, list(comparison.tasks["title"]))
+    labels = {}  # of all panels: the first may lack a method
+    for task, axes in zip(comparison.tasks.index, panels.values(), strict=True):
+        draw(axes, task)
         axes.set_xlabel(xlabel)
         axes.grid(alpha=0.3)
         if xlabel.startswith("epoch"):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    next(iter(panels.values())).set_ylabel("test accuracy, %")
-    # A method may miss in the first panel: the legend is of all of them.
-    labels = {}
-    for axes in panels.values():
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             labels.setdefault(label, handle)
+    figure.axes[0].set_ylabel("test accuracy, %")
     figure.legend(
         labels.values(), labels.keys(), loc="outside lower center", ncols=4, frameon=False
     )
     figure.suptitle(title)
+    return bool(labels)
 
 
-def _draw_curve(axes, curve: curves.Curve, colour: str, label: str, style: str = "-") -> None:
-    axes.plot(
-        curve.epochs, curve.mean, style, color=colour, label=label,
-        marker="." if len(curve.epochs) == 1 else None,
-    )  # fmt: skip
-    if curve.half is not None:
-        low, high = curve.mean - curve.half, curve.mean + curve.half
-        axes.fill_between(curve.epochs, low, high, color=colour, alpha=0.15, linewidth=0)
+def _name_rows(axes, names: list[str], **options) -> None:
+    axes.set_yticks(range(len(names)), names, **options)
+    axes.set_xlabel("test accuracy, %")
+    axes.grid(alpha=0.3)
 
 
-def _draw_levels(axes, method: Method, task: str, shift: float = 0.0) -> None:
-    positions = range(1, len(method.levels[task]) + 1)
-    values = [estimate(method.accuracies(task, position)) for position in positions]
-    colour, marker = _look(method)
+def _draw_curve(axes, curve: pd.DataFrame, colour: str, label: str, style: str = "-") -> None:
+    if curve.empty:
+        return
+    marker = "." if len(curve) == 1 else None
+    axes.plot(curve.index, curve["mean"], style, color=colour, label=label, marker=marker)
+    if curve["half"].notna().all():
+        low, high = curve["mean"] - curve["half"], curve["mean"] + curve["half"]
+        axes.fill_between(curve.index, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _draw_levels(axes, comparison: Comparison, method: str, task: str, shift: float = 0) -> None:
+    title, levels = comparison.tasks.at[task, "title"], comparison.levels_of(method, task)
+    values = [comparison.accuracy(method, level, title) for level in levels]
+    colour, marker = _LOOKS.get(method, _OTHER_LOOK)
     axes.errorbar(
-        [method.output(task, position)["density"] + shift for position in positions],
+        [comparison.cost(method, level, title, "density") + shift for level in levels],
         [value.mean for value in values],
-        yerr=[value.half or 0 for value in values] if values[0].half is not None else None,
+        yerr=None if values[0].half is None else [value.half for value in values],
         fmt=f"{marker}-",
         color=colour,
         capsize=3,
-        label=method.title,
+        label=comparison.methods.at[method, "title"],
     )
 
 
-def _mark_stages(axes, method: Method) -> None:
-    for epoch in curves.stage_ends(method):
-        axes.axvline(epoch + 0.5, color="#999999", linewidth=1, linestyle=":")
-
-
-def _look(method: Method) -> tuple[str, str]:
-    return _LOOKS.get(method.key, _OTHER_LOOK)
-
-
-def _over(method: Method) -> str:
-    number = len(method.seeds)
-    return "one seed" if number == 1 else f"mean of {number} seeds"
-
-
-def _band(method: Method) -> str:
-    if len(method.seeds) == 1:
-        return "one seed, so without a band"
-    return f"mean over {len(method.seeds)} seeds with the 95 % interval as band"
+def _papers_figure(comparison: Comparison, numbers: dict[str, str], more: str = "") -> str:
+    """ " (the paper's Figure 4)" for a scenario that the paper shows there, "" for others."""
+    number = numbers.get(comparison.scenario) if comparison.paper else None
+    return f" (the paper's Figure {number}{more})" if number else ""

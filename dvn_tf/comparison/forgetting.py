@@ -1,88 +1,57 @@
 """What sequential learning keeps of the old tasks (section 4.5)."""
 
-import dataclasses
+import pandas as pd
 
-import numpy as np
-
-from dvn_tf.comparison import markdown, tables
-from dvn_tf.comparison.runs import Comparison, Method, Run
-from dvn_tf.comparison.statistics import Estimate, estimate
-
-
-@dataclasses.dataclass(frozen=True)
-class Change:
-    """An old task's accuracy right after its own stage and at the end, in per cent.
-
-    Attributes:
-        method: the method.
-        task: the old task.
-        position: the level at the end, from 1.
-        before: over the seeds.
-        after: over the same seeds.
-    """
-
-    method: Method
-    task: str
-    position: int
-    before: np.ndarray
-    after: np.ndarray
-
-    @property
-    def change(self) -> Estimate:
-        return estimate(self.after - self.before)
+from dvn_tf.comparison import markdown
+from dvn_tf.comparison.comparison import Comparison
+from dvn_tf.comparison.markdown import Table
+from dvn_tf.comparison.statistics import estimate
 
 
-def changes(comparison: Comparison) -> list[Change]:
-    """The changes of all old tasks, by method, task and level.
-
-    The network right after a task's stage may have fewer levels than the last one has: a level
-    is compared to itself where it existed, otherwise to the highest of then.
+def changes(comparison: Comparison) -> pd.DataFrame:
+    """How the accuracy on the old tasks changed after their own stage of training.
 
     Args:
         comparison: runs of sequential learning.
+
+    Returns:
+        A row for each old task, method, level and seed: method, level, title (the task's),
+        seed, before and after (right after the task's stage and at the end, in per cent). Left
+        out is a level that was not measured after the task's stage in every run.
     """
-    found = []
-    for method in comparison.methods.values():
-        for task in list(comparison.tasks)[:-1]:
-            for position in range(1, len(method.levels[task]) + 1):
-                before = [_after_own_stage(run, task, method, position) for run in method.runs]
-                if None not in before:
-                    after = method.accuracies(task, position)
-                    found.append(Change(method, task, position, np.array(before), after))
-    return found
-
-
-def _after_own_stage(run: Run, task: str, method: Method, position: int) -> float | None:
-    """The accuracy right after the stage that learned a task; None if it was not measured."""
-    for stage in run.results["stages"]:
-        levels = {
-            int(name.rsplit("/level", 1)[1]): output["accuracy"]
-            for name, output in stage["outputs"].items()
-            if name.rsplit("/level", 1)[0] == task
+    outputs = comparison.outputs
+    old = outputs[outputs["task"].isin(comparison.tasks.index[:-1])]
+    found = pd.DataFrame(
+        {
+            "method": old["method"],
+            "level": old["level"],
+            "title": old["task"].map(comparison.tasks["title"]),
+            "seed": old["seed"],
+            "before": 100 * old["accuracy_after_stage"],
+            "after": 100 * old["accuracy"],
         }
-        if task in stage["learned"] and levels:
-            level = method.levels[task][position - 1]
-            return 100 * levels.get(level, levels[max(levels)])
-    return None
+    )
+    keys = ["method", "title", "level"]
+    return found.groupby(keys).filter(lambda seeds: seeds["before"].notna().all())
 
 
-def table(comparison: Comparison, found: list[Change]) -> tables.Table:
-    """The changes as a table.
+def forgetting_table(comparison: Comparison, found: pd.DataFrame) -> Table:
+    """The changes, a row for each method, old task and level.
 
     Args:
         comparison: the runs.
         found: from `changes`.
     """
-    titles = tables.task_titles(comparison)
     head = ["Method", "old task", "after its own stage", "at the end", "change, points"]
-    rows = [
-        [
-            tables.level_title(one.method, one.position),
-            titles[one.task],
-            markdown.with_interval(estimate(one.before)),
-            markdown.with_interval(estimate(one.after)),
-            markdown.with_interval(one.change, "+"),
-        ]
-        for one in found
-    ]
+    rows = []
+    for (method, title, level), seeds in found.groupby(["method", "title", "level"], sort=False):
+        rows.append(
+            [
+                comparison.level_title(method, level),
+                title,
+                markdown.with_interval(estimate(seeds["before"])),
+                markdown.with_interval(estimate(seeds["after"])),
+                markdown.with_interval(estimate(seeds["after"] - seeds["before"]), "+"),
+            ]
+        )
     return head, rows

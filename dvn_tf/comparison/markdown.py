@@ -1,8 +1,9 @@
-"""Markdown, and how figures read in it."""
+"""Markdown tables, and how numbers read in them."""
 
+import math
 from collections.abc import Sequence
 
-from dvn_tf.comparison.statistics import Estimate
+Table = tuple[list[str], list[list[str]]]  # head and rows
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -24,10 +25,15 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return lines
 
 
-def with_interval(value: Estimate, sign: str = "") -> str:
-    """ "94.61 ± 0.21", or without the interval where there is none."""
+def with_interval(value, sign: str = "") -> str:
+    """ "94.61 ± 0.21", or without the interval where there is none.
+
+    Args:
+        value: an `Estimate`, or a row with its mean and half.
+        sign: "+" also marks numbers that are not negative.
+    """
     mean = f"{value.mean:{sign}.2f}"
-    return mean if value.half is None else f"{mean} ± {value.half:.2f}"
+    return mean if value.half is None or math.isnan(value.half) else f"{mean} ± {value.half:.2f}"
 
 
 def count(number: float) -> str:

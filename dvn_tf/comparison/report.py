@@ -1,4 +1,4 @@
-"""The comparison's report: one Markdown file, its figures, and the same for TensorBoard."""
+"""The report of a comparison: Markdown, figures, a CSV file, and the figures in TensorBoard."""
 
 import os
 import pathlib
@@ -14,23 +14,23 @@ from dvn_tf.comparison import (
     tables,
     tensorboard,
 )
-from dvn_tf.comparison import paper as papers
-from dvn_tf.comparison.reading import read_comparison
-from dvn_tf.comparison.runs import Comparison
+from dvn_tf.comparison.comparison import AVERAGE, Comparison, read_comparison
 from dvn_tf.errors import UserError
 from dvn_tf.files import atomic_folder, write_text
 
 _REPORT = "report.md"
+_RUNS = "runs.csv"
+_TABLE_4_AND_5 = (
+    "The caption of the paper's Table 4 calls the DVN's right column the single unit and its left "
+    "one all units. Section 4.5 says the opposite of Table 5, and so do the numbers: those on the "
+    "right are higher. Here each column names its level."
+)
 _NOTES = {
     "J1": "N_O of the baseline is that of one of its networks, as in the paper.",
-    "H1": "An output stands in the column whose number of parameters comes next to its own.",
-    "S1": (
-        "The caption of the paper's Table 4 calls the right column the single unit and the left "
-        "one all units; section 4.5 says it the other way round for Table 5, and so do the "
-        "numbers, of which the right ones are higher. Here the levels are named."
-    ),
+    "H1": "An output stands in the column whose number of parameters is closest to its own.",
+    "S1": _TABLE_4_AND_5,
+    "S2": _TABLE_4_AND_5,
 }
-_NOTES["S2"] = _NOTES["S1"]
 
 
 def write_report(
@@ -52,128 +52,124 @@ def write_report(
     comparison = read_comparison(runs)
     folder = pathlib.Path(report_dir or comparison.folder / "report")
     board = comparison.folder / "comparison"
-    _check_free(folder, lambda name: name == _REPORT or name.endswith(figures.ENDINGS), _REPORT)
-    _check_free(board, lambda name: "tfevents" in name, None)
-    paper = papers.scenario(comparison.scenario, comparison.sequential, len(comparison.tasks))
+    _check_free(folder, (_REPORT, _RUNS, *figures.ENDINGS), needed=_REPORT)
+    _check_free(board, (".comparison",))
     command = f"python -m experiments.compare --runs={shlex.quote(str(runs))}"
     command += f" --report_dir={shlex.quote(str(report_dir))}" if report_dir else ""
     try:
         with atomic_folder(folder) as temporary:
-            drawn = figures.draw_figures(temporary, comparison, paper)
-            text = report_text(comparison, paper, drawn, command)
-            write_text(temporary / _REPORT, text)
+            captions = figures.draw_figures(temporary, comparison)
+            write_text(temporary / _REPORT, report_text(comparison, captions, command))
+            comparison.outputs.to_csv(temporary / _RUNS, index=False)
             with atomic_folder(board) as temporary_board:
-                tensorboard.write_comparison(temporary_board, comparison.tasks, temporary, drawn)
+                tensorboard.write_comparison(
+                    temporary_board, comparison.tasks.index, temporary, captions
+                )
     except OSError as error:
         raise UserError(
             f"cannot write to {folder} or {board}: {error.strerror or error}"
         ) from error
-    print(_summary(comparison, paper))
-    print(f"\nThe report lies in {folder / _REPORT}, its figures beside it.")
+    print(_summary(comparison))
+    print(f"\nThe report is in {folder / _REPORT}, with its figures and {_RUNS} beside it.")
     print(f"TensorBoard:  tensorboard --logdir {comparison.folder}")
     return comparison
 
 
-def _check_free(folder: pathlib.Path, ours, needed: str | None) -> None:
-    """Checks that replacing a folder loses nothing that another program put there."""
+def _check_free(folder: pathlib.Path, endings: tuple[str, ...], needed: str = "") -> None:
+    """Checks that replacing a folder loses nothing that another program put there.
+
+    `endings` are those of this program's own files, of which it always writes `needed`.
+    """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file: give --report_dir another folder")
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    strange = [name for name in names if not ours(name)]
-    if strange or (names and needed and needed not in names):
-        example = (strange or names)[0]
+    others = [name for name in names if not name.endswith(endings)]
+    if others or (names and needed and needed not in names):
         raise UserError(
-            f"{folder} holds other files ({example}), which a report would replace: give "
-            "--report_dir a folder of its own, or move them away"
+            f"{folder} holds other files ({(others or names)[0]}), which a report would replace: "
+            "give --report_dir a folder of its own, or move them away"
         )
 
 
-def report_text(
-    comparison: Comparison,
-    paper: papers.PaperScenario | None,
-    drawn: list[figures.Drawn],
-    command: str,
-) -> str:
+def report_text(comparison: Comparison, captions: dict[str, str], command: str) -> str:
     """The report in Markdown.
 
     Args:
         comparison: the runs.
-        paper: the paper's scenario, if it is one.
-        drawn: the figures beside it.
+        captions: the figures beside it, from `draw_figures`.
         command: the command that writes the report.
     """
-    found = differences.differences(comparison, paper)
+    found = differences.differences(comparison)
     lines = [f"# {comparison.scenario}: the methods compared", ""]
-    if found:
-        lines += [*(f"- {differences.sentence(one)}" for one in found if one.task is None), ""]
-        lines += ["On the average over tasks; details under Differences.", ""]
-    lines += ["## Accuracy", "", *_accuracy(comparison, paper)]
-    for one in drawn:
-        image = f"![{one.caption}]({one.name}.png)"
-        lines += ["", image, "", f"*{one.caption}* ([SVG]({one.name}.svg))"]
+    if len(found):
+        lines += [*(f"- {text}" for text in differences.sentences(comparison, found)), ""]
+        lines += ["These are averages over the tasks; Differences has the details.", ""]
+    lines += ["## Accuracy", "", *_accuracy(comparison)]
+    for name, caption in captions.items():
+        lines += ["", f"![{caption}]({name}.png)", "", f"*{caption}* ([SVG]({name}.svg))"]
     if comparison.sequential:
         lines += ["", "## Forgetting", "", *_forgetting(comparison)]
     lines += ["", "## Differences", "", *_differences(comparison, found)]
-    lines += ["", "## Cost", "", *markdown.table(*costs.table(comparison)), "", costs.NOTE]
-    lines += ["", "## Settings", "", *settings.section(comparison, paper)]
-    lines += ["", "## How to write this report", "", "```sh", command, "```"]
+    lines += ["", "## Cost", "", *markdown.table(*costs.cost_table(comparison)), "", costs.NOTE]
+    lines += ["", "## Settings", "", *settings.section(comparison)]
+    lines += ["", "## How to write this report", "", "```sh", command, "```", ""]
+    lines += [f"All numbers of the runs are in [{_RUNS}]({_RUNS}), a row for each output."]
     return "\n".join(lines) + "\n"
 
 
-def _accuracy(comparison, paper) -> list[str]:
+def _accuracy(comparison: Comparison) -> list[str]:
     text = "Test accuracy in per cent: mean over seeds ± half the 95 % interval (Student's t)"
-    if paper and paper.rows:
+    paper = comparison.paper
+    if paper and len(paper.accuracies):
         text += (
             f"; in brackets the number that the paper prints in its {paper.source} "
-            f"({paper.backbone}, N = 1). Settings says how ours differ"
+            f"({paper.backbone}, N = 1). Settings lists how these runs differ"
         )
     elif paper:
         text += f". The paper shows this in {paper.source}, without numbers"
-    lines = [f"{text}.", "", *markdown.table(*tables.accuracy_table(comparison, paper))]
+    lines = [f"{text}.", "", *markdown.table(*tables.accuracy_table(comparison))]
     if paper and comparison.scenario in _NOTES:
         lines += ["", _NOTES[comparison.scenario]]
     return lines
 
 
-def _differences(comparison, found) -> list[str]:
-    if comparison.dvn is None:
+def _differences(comparison: Comparison, found) -> list[str]:
+    if not comparison.has_dvn:
         return ["There is no run of the DVN to compare the other methods to."]
-    if not found:
+    if found.empty:
         return ["There is no run of another method to compare the DVN to."]
     lines = [
         "The DVN at its highest and at its lowest level minus the other method at its highest, in "
-        "points of accuracy, with the 95 % interval. Paired t test over the seeds that both have "
-        "(two-sided), p also after Holm's correction over all tests of this table; what it says "
-        f"goes by the corrected p at {differences.SIGNIFICANT:.0%}. Parameters are those of the "
-        "two outputs in the paper's count.",
+        "points of accuracy with the 95 % interval. p is that of the two-sided paired t test over "
+        "the seeds that both have, then after Holm's correction over all tests of this table; the "
+        f"verdict goes by the corrected p at {differences.SIGNIFICANT:.0%}. Parameters are those "
+        "of the two outputs in the paper's count.",
         "",
-        *markdown.table(*differences.table(comparison, found)),
+        *markdown.table(*differences.difference_table(comparison, found)),
     ]
     margins = differences.margins(found)
     return [*lines, "", margins] if margins else lines
 
 
-def _forgetting(comparison) -> list[str]:
+def _forgetting(comparison: Comparison) -> list[str]:
     found = forgetting.changes(comparison)
-    if not found:
+    if found.empty:
         return ["No run has the accuracy of an old task right after its own stage."]
     return [
-        "An old task's test accuracy right after the stage that learned it, and at the end; a "
-        "level that came only later is compared to the highest one of then.",
+        "An old task's test accuracy right after the stage that learned it, and at the end. A "
+        "level that came later is compared to the highest level that the network had then.",
         "",
-        *markdown.table(*forgetting.table(comparison, found)),
+        *markdown.table(*forgetting.forgetting_table(comparison, found)),
     ]
 
 
-def _summary(comparison, paper) -> str:
+def _summary(comparison: Comparison) -> str:
     """A few lines for the terminal."""
     lines = [f"{comparison.scenario}: average test accuracy over {len(comparison.tasks)} tasks", ""]
-    for method in comparison.methods.values():
-        for position in range(1, method.num_levels + 1):
-            value = markdown.with_interval(tables.estimate(method.accuracies(None, position)))
-            title = tables.level_title(method, position)
-            lines.append(f"  {title}: {value} % ({markdown.seeds(method.seeds)})")
-    found = differences.differences(comparison, paper)
-    lines += ["", *(differences.sentence(one) for one in found if one.task is None)]
+    for method, level in comparison.levels:
+        value = markdown.with_interval(comparison.accuracy(method, level, AVERAGE))
+        seeds = markdown.seeds(comparison.methods.at[method, "seeds"])
+        lines.append(f"  {comparison.level_title(method, level)}: {value} % ({seeds})")
+    lines += ["", *differences.sentences(comparison, differences.differences(comparison))]
     lines += [f"not finished, left out: {run}" for run in comparison.unfinished]
     return "\n".join(lines).rstrip()

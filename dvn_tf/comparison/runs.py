@@ -1,144 +1,268 @@
-"""The finished runs of one scenario, by method: what tables, tests and figures are made of."""
+"""Finished runs as tidy tables: pandas DataFrames with a row for each output.
 
-import dataclasses
-import functools
+pandas is imported where it is needed, because `import dvn_tf` brings in this module.
+"""
+
+import collections
+import json
+import math
+import os
 import pathlib
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import numpy as np
+from dvn_tf.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_VERSION = 1  # of results.json; dvn_tf 0.1.0 wrote the same keys without a version
+
+_NUMBER = (int, float)
+_RUN = dict.fromkeys(("scenario", "kind", "method", "title", "backbone"), str)
+_RUN |= dict.fromkeys(("seed", "epochs", "batch_size", "units", "levels", "num_networks"), int)
+_RUN |= {"parameters": int, "parameters_paper": int, "seconds": _NUMBER}
+_TASK = {"classes": int, "train_images": int, "test_images": int}
+_MEASURED = {"accuracy": _NUMBER, "loss": _NUMBER}
+_COST = {"parameters": int, "parameters_paper": int, "density": _NUMBER, "bytes": int}
+_STAGE = {"name": str, "epochs": int, "learned": list, "outputs": {"*": _MEASURED}}
+# What the keys of results.json hold: a type, a dictionary ("*" is any key), or a list of such.
+_SCHEMA = _RUN | {
+    "tasks": {"*": _TASK},
+    "outputs": {"*": _MEASURED | _COST},
+    "stages": [_STAGE],
+}
+# The paper's order of methods; others follow, and the DVN comes last.
+_ORDER = (
+    "baseline",
+    "feature_extraction",
+    "da_cnn",
+    "lwf",
+    "packnet",
+    "nestednet",
+    "nestednet_single",
+)
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """A finished run.
+def read_runs(folder: str | os.PathLike) -> "pd.DataFrame":
+    """Reads the finished runs below a folder into one tidy table, a row for each output.
 
-    Attributes:
-        path: its folder.
-        results: what its `results.json` holds.
+    Runs of several scenarios and settings may lie there. The rows are in the order of scenario,
+    method (the paper's order, the DVN last), seed, task and level. The columns:
+
+    - `run`: the run's folder.
+    - `scenario`, `kind` ("joint" or "sequential"), `method`, `title` (the method's name in
+      reports), `backbone`, `seed`, `epochs` (for each task), `batch_size`, `units` and `levels`
+      (how many).
+    - `num_networks`, `run_parameters`, `run_parameters_paper`: what the run stores, all networks
+      together, with everything counted and in the paper's count. `seconds`: its training time.
+    - `task`, `classes`, `train_images`, `test_images`.
+    - `level`: from 1, the lowest.
+    - `accuracy` (test images, from 0 to 1) and `loss` (cross-entropy).
+    - `accuracy_after_stage`: the accuracy right after the task's own stage of training. A level
+      that the network did not have then takes that of the highest it had; NaN if not measured.
+    - `parameters`, `parameters_paper`, `density` (share of the backbone's parameters, in the
+      paper's count), `bytes` and `multiply_adds` (for an image): what the output costs.
+
+    Args:
+        folder: such as runs, runs/J1, or the folder of a single run.
+
+    Raises:
+        UserError: if there is no finished run, or a file is damaged or of another version.
     """
+    import pandas as pd
 
-    path: pathlib.Path
-    results: dict
+    if not os.fspath(folder):
+        raise UserError("nothing to read: name a folder of finished runs (--runs)")
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}: name one that holds finished runs (--runs)")
+    runs = [(file.parent, _read_results(file)) for file in _visible(folder, "results.json")]
+    if not runs:
+        unfinished = unfinished_runs(folder)
+        hint = f" ({len(unfinished)} not finished: {unfinished[0]})" if unfinished else ""
+        raise UserError(
+            f"no finished run (results.json) below {folder}{hint}: train first, or name another "
+            "folder (--runs)"
+        )
+    runs.sort(key=lambda run: _rank(run[1]))
+    return pd.DataFrame([row for path, results in runs for row in _rows(path, results)])
 
-    @property
-    def method(self) -> str:
-        return self.results["method"]
 
-    @property
-    def seed(self) -> int:
-        return self.results["seed"]
+def read_epochs(outputs: "pd.DataFrame") -> "pd.DataFrame":
+    """Reads the histories of runs: the test accuracy of every output after every epoch.
 
+    Args:
+        outputs: from `read_runs`.
 
-@dataclasses.dataclass(frozen=True)
-class Method:
-    """All runs of a method, one for each seed.
+    Returns:
+        A row for each run, epoch and output: `method`, `seed`, `task`, `level`, `accuracy` (from
+        0 to 1), `epoch` (from 1, over all stages), `task_epoch` (from 1, over the stages that
+        learn the task, NaN in others) and `stage_end` (the last epoch of the stage).
 
-    A level is asked for by its position among the task's levels, 1 for the lowest and -1 for
-    the highest: a method with one output a task has the same for both.
-
-    Attributes:
-        key: its name in folders, such as "dvn".
-        title: its name in tables, such as "DVN".
-        runs: in the order of their seeds.
+    Raises:
+        UserError: if a file is damaged.
     """
+    import pandas as pd
 
-    key: str
-    title: str
-    runs: tuple[Run, ...]
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        return tuple(run.seed for run in self.runs)
-
-    @property
-    def results(self) -> dict:
-        """Of the first run; what does not depend on the seed is the same in all."""
-        return self.runs[0].results
-
-    @property
-    def num_outputs(self) -> int:
-        """Outputs of all networks together."""
-        return len(self.results["outputs"])
-
-    @property
-    def outputs_of_a_network(self) -> int:
-        """N_O as the paper counts it: the outputs of one trained network (Table 1)."""
-        return self.num_outputs // max(self.results["num_networks"], 1)
-
-    @functools.cached_property
-    def levels(self) -> dict[str, list[int]]:
-        """{task: its levels, the lowest first}."""
-        found = {task: [] for task in self.results["tasks"]}
-        for name in self.results["outputs"]:
-            task, level = name.rsplit("/level", 1)
-            found[task].append(int(level))
-        return {task: sorted(levels) for task, levels in found.items()}
-
-    @property
-    def num_levels(self) -> int:
-        """The most levels that any task has."""
-        return max(len(levels) for levels in self.levels.values())
-
-    def name(self, task: str, position: int) -> str:
-        """The output's name, "<task>/level<l>"; a task with fewer levels gives its highest."""
-        levels = self.levels[task]
-        index = min(position, len(levels)) - 1 if position > 0 else position
-        return f"{task}/level{levels[index]}"
-
-    def output(self, task: str, position: int) -> dict:
-        """Cost of an output, from the first run."""
-        return self.results["outputs"][self.name(task, position)]
-
-    def accuracies(
-        self, task: str | None, position: int, seeds: Sequence[int] | None = None
-    ) -> np.ndarray:
-        """Test accuracies in per cent, one a seed.
-
-        Args:
-            task: a task's name; None is the average over tasks.
-            position: the level, 1 for the lowest and -1 for the highest.
-            seeds: the seeds to take, in this order; None is all.
-        """
-        tasks = list(self.levels) if task is None else [task]
-        by_seed = {
-            run.seed: 100
-            * np.mean([run.results["outputs"][self.name(t, position)]["accuracy"] for t in tasks])
-            for run in self.runs
-        }
-        return np.array([by_seed[seed] for seed in (self.seeds if seeds is None else seeds)])
+    columns = ["method", "seed", "task", "level", "accuracy", "epoch", "task_epoch", "stage_end"]
+    rows = []
+    for run, *names in outputs[["run", "method", "seed"]].drop_duplicates().to_numpy():
+        done, own = 0, collections.Counter()  # epochs of all stages, and of each task's
+        for stage, history in _histories(pathlib.Path(run)):
+            end = done + len(history)
+            for logs in history:
+                done += 1
+                own.update(stage["learned"])
+                for name, accuracy in logs.items():
+                    if match := re.fullmatch(r"val_(.+)/level(\d+)_accuracy", name):
+                        task, level = match[1], int(match[2])
+                        task_epoch = own[task] if task in stage["learned"] else math.nan
+                        rows.append((*names, task, level, accuracy, done, task_epoch, end))
+    return pd.DataFrame(rows, columns=columns)
 
 
-@dataclasses.dataclass(frozen=True)
-class Comparison:
-    """The finished runs below a folder, all of one scenario and of the same settings.
+def unfinished_runs(folder: str | os.PathLike) -> list[pathlib.Path]:
+    """The folders of runs that were begun and have no results yet, without those of stages."""
+    folder = pathlib.Path(folder)
+    begun = {file.parent for file in _visible(folder, "config.gin")}
+    finished = {file.parent for file in folder.rglob("results.json")}
+    return sorted(
+        run
+        for run in begun - finished
+        if not any(parent in begun | finished for parent in run.parents)
+    )
 
-    Attributes:
-        folder: the folder.
-        methods: {key: method}, in the paper's order with the DVN last.
-        unfinished: folders of runs without results.
+
+def _visible(folder: pathlib.Path, name: str) -> list[pathlib.Path]:
+    """The files of a name, without those in hidden folders: half-written, or put aside."""
+    files = sorted(folder.rglob(name))
+    return [f for f in files if not any(p.startswith(".") for p in f.relative_to(folder).parts)]
+
+
+def _rank(results: dict) -> tuple:
+    method = results["method"]
+    place = _ORDER.index(method) if method in _ORDER else len(_ORDER) + (method == "dvn")
+    return results["scenario"], place, method, results["seed"]
+
+
+def _rows(path: pathlib.Path, results: dict) -> Iterator[dict]:
+    run = {key: results[key] for key in _RUN}
+    for key in ("parameters", "parameters_paper"):  # an output has its own
+        run[f"run_{key}"] = run.pop(key)
+    for task, facts in results["tasks"].items():
+        for level, output in _levels(results["outputs"], task).items():
+            yield {
+                "run": str(path),
+                **run,
+                "task": task,
+                **{key: facts[key] for key in _TASK},
+                "level": level,
+                **{key: output[key] for key in _MEASURED},
+                "accuracy_after_stage": _after_stage(results["stages"], task, level),
+                **{key: output[key] for key in _COST},
+                "multiply_adds": output.get("multiply_adds"),
+            }
+
+
+def _levels(outputs: dict, task: str) -> dict[int, dict]:
+    """{level: output} of one task, the lowest first."""
+    found = ((name.rpartition("/level"), output) for name, output in outputs.items())
+    return dict(sorted((int(level), output) for (of, _, level), output in found if of == task))
+
+
+def _after_stage(stages: list[dict], task: str, level: int) -> float:
+    for stage in reversed(stages):  # LwF's warm-up learns the task, too, and comes before
+        levels = _levels(stage["outputs"], task)
+        if task in stage["learned"] and levels:
+            return levels.get(level, levels[max(levels)])["accuracy"]
+    return math.nan
+
+
+def _histories(run: pathlib.Path) -> Iterator[tuple[dict, list[dict]]]:
+    """The stages of a run with the logs of their epochs, [] where there is no file."""
+    stages = read_json(run / "results.json")["stages"]
+    for stage in stages:
+        file = run / stage["name"] / "history.json"
+        if len(stages) == 1 and (run / "history.json").exists():
+            file = run / "history.json"  # a run of one stage has no folder for it
+        history = read_json(file) if file.exists() else []
+        if not isinstance(history, list) or not all(isinstance(logs, dict) for logs in history):
+            raise UserError(f"{file} is damaged (no list of epochs): move its run away")
+        yield stage, history
+
+
+def read_json(file: pathlib.Path):
+    """The value that a JSON file holds.
+
+    Raises:
+        UserError: if the file cannot be read, or is not JSON.
     """
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{file} is damaged: delete it, and the run's command writes it again"
+        ) from error
 
-    folder: pathlib.Path
-    methods: dict[str, Method]
-    unfinished: tuple[pathlib.Path, ...]
 
-    @property
-    def results(self) -> dict:
-        """Of some run, for the settings that all share."""
-        return next(iter(self.methods.values())).results
+def _read_results(file: pathlib.Path) -> dict:
+    """What a results.json holds, checked."""
+    results = read_json(file)
+    version = results.get("schema_version", 1) if isinstance(results, dict) else SCHEMA_VERSION
+    if version != SCHEMA_VERSION:
+        raise UserError(
+            f"{file} has schema version {version!r}, and this dvn_tf reads version "
+            f"{SCHEMA_VERSION}: install the dvn_tf that wrote it, or move its run away"
+        )
+    try:
+        _check(results, _SCHEMA, "")
+        _check_names(results)
+    except _DamageError as damage:
+        raise UserError(
+            f"{file} is incomplete or damaged ({damage}): delete it, and the run's command "
+            "writes it again"
+        ) from None
+    return results
 
-    @property
-    def scenario(self) -> str:
-        return self.results["scenario"]
 
-    @property
-    def sequential(self) -> bool:
-        return self.results["kind"] == "sequential"
+class _DamageError(Exception):
+    """What is wrong with a file."""
 
-    @property
-    def tasks(self) -> dict[str, dict]:
-        return self.results["tasks"]
 
-    @property
-    def dvn(self) -> Method | None:
-        return self.methods.get("dvn")
+def _check(value, schema, place: str) -> None:
+    """Checks that a value has the form that a part of `_SCHEMA` describes."""
+    kind = type(schema) if isinstance(schema, dict | list) else schema
+    # A bool is an int to Python, and is never what is meant here.
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise _DamageError(f"'{place or 'results'}' is {value!r:.40}")
+    if isinstance(schema, list):
+        value, schema = dict(enumerate(value, start=1)), {"*": schema[0]}
+    if isinstance(schema, dict):
+        for key in value if "*" in schema else schema:
+            inner = f"{place}.{key}" if place else key
+            if key not in value:
+                raise _DamageError(f"no '{inner}'")
+            _check(value[key], schema.get("*") or schema[key], inner)
+
+
+def _check_names(results: dict) -> None:
+    """Checks that every output is of a task and a level, and that accuracies are shares."""
+    if results["kind"] not in ("joint", "sequential"):
+        raise _DamageError(f"'kind' is {results['kind']!r}, not joint or sequential")
+    if not results["tasks"]:
+        raise _DamageError("'tasks' is {}")
+    places = {"outputs": results["outputs"]}
+    for number, stage in enumerate(results["stages"], start=1):
+        places[f"stages.{number}.outputs"] = stage["outputs"]
+    for place, outputs in places.items():
+        for name, output in outputs.items():
+            task, _, level = name.rpartition("/level")
+            if task not in results["tasks"] or not level.isdecimal():
+                raise _DamageError(f"'{place}.{name}' is of no task and level")
+            if not 0 <= output["accuracy"] <= 1:
+                raise _DamageError(f"'{place}.{name}.accuracy' is {output['accuracy']}")
+    for task in results["tasks"]:
+        if not _levels(results["outputs"], task):
+            raise _DamageError(f"'outputs' has none of task {task!r}")

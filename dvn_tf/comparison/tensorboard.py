@@ -6,19 +6,19 @@ from collections.abc import Iterable
 from dvn_tf.training.tensorboard import chart_layout, write_events
 
 
-def write_comparison(log_dir, tasks: Iterable[str], figures_dir, drawn) -> None:
+def write_comparison(log_dir, tasks: Iterable[str], figures_dir, captions: dict[str, str]) -> None:
     """Writes the report's figures, and the layout for all runs.
 
     Args:
         log_dir: an empty folder.
         tasks: the names of the scenario's tasks.
         figures_dir: where the figures' PNG files lie.
-        drawn: the figures, each a `figures.Drawn`.
+        captions: {name of a figure's files, without the ending: caption}.
     """
     summaries = [(chart_layout(tasks), 0)]
-    for figure in drawn:
-        image = (pathlib.Path(figures_dir) / f"{figure.name}.png").read_bytes()
-        summaries.append((_image(f"comparison/{figure.name}", image, figure.caption), 0))
+    for name, caption in captions.items():
+        png = (pathlib.Path(figures_dir) / f"{name}.png").read_bytes()
+        summaries.append((_image(f"comparison/{name}", png, caption), 0))
     write_events(pathlib.Path(log_dir), "comparison", summaries)
 
 

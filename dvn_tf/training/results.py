@@ -14,6 +14,10 @@ from dvn_tf.training import fitting
 from dvn_tf.training.experiment import Experiment
 from dvn_tf.units import UnitPartition, UnitTable
 
+# Of results.json: a file without one is of version 1. A new form needs a new number, here and in
+# `comparison.runs`, which reads it.
+SCHEMA_VERSION = 1
+
 
 def final_network(
     scenario: Scenario,
@@ -69,8 +73,9 @@ def collect_results(
         task_data: the images of all tasks, in the scenario's order.
 
     Returns:
-        What `results.json` holds: names and settings, "num_networks", N_T as "parameters" and
-        "parameters_paper" of all networks, "seconds" of training, "stages" and "outputs".
+        What `results.json` holds: "schema_version", names and settings, "num_networks", N_T as
+        "parameters" and "parameters_paper" of all networks, "seconds" of training, "stages" and
+        "outputs".
     """
     scenario, recipe, method = experiment.scenario, experiment.recipe, experiment.method
     by_name = {data.task.name: data for data in task_data}
@@ -81,6 +86,7 @@ def collect_results(
     order = [task.name for task in scenario.tasks]
     outputs = dict(sorted(outputs.items(), key=lambda item: order.index(item[0].rsplit("/", 1)[0])))
     return {
+        "schema_version": SCHEMA_VERSION,
         "scenario": scenario.name,
         "kind": "sequential" if scenario.sequential else "joint",
         "method": method.name,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dvn_tf.comparison import costs, differences, forgetting, paper
-from dvn_tf.comparison.reading import read_comparison
+from dvn_tf.comparison import costs, differences, forgetting
+from dvn_tf.comparison.comparison import AVERAGE, read_comparison
 
 
 def set_accuracies(folder, method, values):
@@ -21,37 +21,38 @@ def set_accuracies(folder, method, values):
 
 
 def test_every_method_task_and_level(j1):
-    comparison = read_comparison(j1)
-    found = differences.differences(comparison, paper.SCENARIOS["J1"])
-    assert [(one.level, one.other.key, one.task) for one in found] == [
-        (level, method, task)
+    found = differences.differences(read_comparison(j1))
+    titles = {"Task 1 (cifar10)": "cifar10", "Task 2 (cifar100)": "cifar100", AVERAGE: None}
+    assert list(found[["level", "method", "title"]].itertuples(index=False, name=None)) == [
+        (level, method, title)
         for level in (2, 1)
         for method in ("baseline", "packnet", "nestednet")
-        for task in ("cifar10", "cifar100", None)
+        for title in titles
     ]
-    for one in found:
+    for one in found.itertuples():
         ours, theirs = [], []
         for seed in range(3):
             pair = []
-            for method, level in (("dvn", one.level), (one.other.key, 1)):
+            for method, level in (("dvn", one.level), (one.method, 1)):
                 file = j1 / method / f"seed{seed}" / "results.json"
                 outputs = json.loads(file.read_text())["outputs"]
-                tasks = [one.task] if one.task else ["cifar10", "cifar100"]
+                task = titles[one.title]
+                tasks = [task] if task else ["cifar10", "cifar100"]
                 names = [f"{task}/level{level}" for task in tasks]
                 pair.append(100 * np.mean([outputs[name]["accuracy"] for name in names]))
             ours.append(pair[0])
             theirs.append(pair[1])
-        assert one.test.p == pytest.approx(stats.ttest_rel(ours, theirs).pvalue)
-        assert one.test.p <= one.corrected <= 1
+        assert one.p == pytest.approx(stats.ttest_rel(ours, theirs).pvalue)
+        assert one.p <= one.p_holm <= 1
+        assert one.seeds == 3
     # Table 1: 95.1 - 94.8, 77.3 - 76.4 and 86.2 - 85.6.
-    assert [one.papers for one in found[:3]] == [
+    assert list(found["paper"][:3]) == [
         pytest.approx(0.3), pytest.approx(0.9), pytest.approx(0.6),
     ]  # fmt: skip
     margins = differences.margins(found)
     assert "0.10 to 2.00 points" in margins  # PackNet+: 94.6 - 94.5, and 77.3 - 75.3
-    halves = [one.test.difference.half for one in found]
-    within = sum(abs(one.papers) <= half for one, half in zip(found, halves, strict=True))
-    assert f"reach {min(halves):.2f} to {max(halves):.2f} points" in margins
+    assert f"reach {min(found.half):.2f} to {max(found.half):.2f} points" in margins
+    within = sum(abs(one.paper) <= one.half for one in found.itertuples())
     assert f"{within} of 18" in margins
 
 
@@ -64,10 +65,8 @@ def test_plain_words(made, tmp_path):
     set_accuracies(folder, "packnet", [v - 0.05 + n for v, n in zip(dvn, noise, strict=True)])
     set_accuracies(folder, "nestednet", [v + 0.05 + n for v, n in zip(dvn, noise, strict=True)])
     set_accuracies(folder, "baseline", [v + 10 * n for v, n in zip(dvn, noise, strict=True)])
-    verdicts = {
-        one.other.key: one.verdict for one in differences.differences(read_comparison(folder), None)
-    }
-    assert verdicts == {
+    found = differences.differences(read_comparison(folder))
+    assert dict(zip(found["method"], found["verdict"], strict=True)) == {
         "packnet": "DVN better, significant",
         "nestednet": "DVN worse, significant",
         "baseline": "not significant",
@@ -79,9 +78,9 @@ def test_words_go_by_the_corrected_p(made, tmp_path):
     folder = made.write_runs(tmp_path, "J1", "joint", methods)
     set_accuracies(folder, "dvn", [0.90, 0.91, 0.92])
     set_accuracies(folder, "packnet", [0.88, 0.8925, 0.896])  # p = 0.011, six tests
-    one = differences.differences(read_comparison(folder), None)[0]
-    assert one.test.p < 0.05 <= one.corrected
-    assert one.verdict == "not significant"
+    one = differences.differences(read_comparison(folder)).iloc[0]
+    assert one["p"] < 0.05 <= one["p_holm"]
+    assert one["verdict"] == "not significant"
 
 
 def test_only_shared_seeds_are_paired(made, tmp_path):
@@ -90,32 +89,40 @@ def test_only_shared_seeds_are_paired(made, tmp_path):
     made.write_runs(tmp_path, "J1", "joint", {"nestednet": made.JOINT["nestednet"]}, seeds=(2,))
     made.write_runs(tmp_path, "J1", "joint", {"baseline": made.JOINT["baseline"]}, seeds=(5,))
     comparison = read_comparison(tmp_path)
-    found = differences.differences(comparison, None)
-    words = {one.other.key: one for one in found}
-    assert words["packnet"].test.difference.count == 2
-    assert words["nestednet"].verdict == "one seed: nothing can be said"
-    assert words["baseline"].verdict == "no seed in common: nothing can be said"
-    _, rows = differences.table(comparison, found)
-    assert {row[0]: row[-1] for row in rows}["Baseline"] == words["baseline"].verdict
-    assert "no seed in common" in differences.sentence(words["baseline"])
-    assert differences.sentence(words["nestednet"]).count("one seed") == 1
+    found = differences.differences(comparison)
+    words = found.drop_duplicates("method").set_index("method")
+    assert words.at["packnet", "seeds"] == 2
+    assert words.at["nestednet", "verdict"] == "one seed: nothing can be said"
+    assert words.at["baseline", "verdict"] == "no seed in common: nothing can be said"
+    _, rows = differences.difference_table(comparison, found)
+    by_title = {row[0]: row for row in rows}
+    assert by_title["Baseline"][-1] == words.at["baseline", "verdict"]
+    assert by_title["Baseline"][-4:-1] == ["0", "—", "—"]
+    assert by_title["NestedNet"][-4:-1] == ["1", "—", "—"]
+    baseline, _, nestednet, *_ = differences.sentences(comparison, found)
+    assert "Baseline: no seed in common" in baseline
+    assert "NestedNet: " in nestednet and nestednet.count("one seed") == 1
+    assert "1 seed" not in nestednet
 
 
 def test_without_the_dvn_nothing_is_tested(made, tmp_path):
     folder = made.write_runs(tmp_path, "J1", "joint", {"packnet": made.JOINT["packnet"]})
-    assert differences.differences(read_comparison(folder), None) == []
+    assert differences.differences(read_comparison(folder)).empty
 
 
 def test_forgetting(s1):
     comparison = read_comparison(s1)
     found = forgetting.changes(comparison)
-    assert {one.task for one in found} == {"classes_0-4"}
-    for one in found:
+    title = "Task 1 (classes_0-4)"
+    assert set(found["title"]) == {title}
+    for (method, level), seeds in found.groupby(["method", "level"]):
         # The fixture puts every old task two points higher after its own stage, at level 1.
-        level_1 = one.method.accuracies("classes_0-4", 1)
-        np.testing.assert_allclose(one.before, level_1 + 2)
-        np.testing.assert_allclose(one.after, one.method.accuracies("classes_0-4", one.position))
-    head, rows = forgetting.table(comparison, found)
+        level_1 = comparison.accuracies.loc[(method, 1), title]
+        np.testing.assert_allclose(seeds["before"], level_1 + 2)
+        np.testing.assert_allclose(
+            seeds["after"], comparison.accuracies.loc[(method, level), title]
+        )
+    head, rows = forgetting.forgetting_table(comparison, found)
     assert head[2:] == ["after its own stage", "at the end", "change, points"]
     by_title = {row[0]: row for row in rows}
     assert by_title["LwF"][-1] == "-2.00 ± 0.00"
@@ -129,7 +136,7 @@ def test_costs(made, tmp_path):
     single = {(task, level): d for task in (0, 1) for level, d in ((1, 0.25), (2, 1.0))}
     methods = made.JOINT | {"nestednet_single": ("NestedNet, one network a task", 2, single)}
     folder = made.write_runs(tmp_path, "J1", "joint", methods)
-    head, rows = costs.table(read_comparison(folder))
+    head, rows = costs.cost_table(read_comparison(folder))
     assert head[-1] == "storage for 4 outputs"
     cells = {row[0]: row[1:] for row in rows}
     one = made.SIZE + 100_000  # what the fixture gives a network
@@ -154,7 +161,7 @@ def test_costs(made, tmp_path):
 
 def test_costs_without_the_dvn(made, tmp_path):
     folder = made.write_runs(tmp_path, "J1", "joint", {"packnet": made.JOINT["packnet"]})
-    head, [row] = costs.table(read_comparison(folder))
+    head, [row] = costs.cost_table(read_comparison(folder))
     assert head[-1] == "storage"
     assert len(row) == len(head)
 
@@ -170,8 +177,8 @@ def test_a_level_that_was_there_is_compared_to_itself(s1):
         if seed == 2:
             results["stages"][0]["outputs"]["classes_0-4/level2"]["accuracy"] = 0.78
         file.write_text(json.dumps(results))
-    found = [one for one in forgetting.changes(read_comparison(s1)) if one.method.key == "dvn"]
-    assert [list(one.before) for one in found] == [[50, 50, 50], [75, 75, 78]]
+    found = forgetting.changes(read_comparison(s1)).query("method == 'dvn'").groupby("level")
+    assert [list(seeds["before"]) for _, seeds in found] == [[50, 50, 50], [75, 75, 78]]
 
 
 def test_forgetting_without_measurements(s1):
@@ -179,4 +186,19 @@ def test_forgetting_without_measurements(s1):
     results = json.loads(file.read_text())
     results["stages"][0]["outputs"] = {}
     file.write_text(json.dumps(results))
-    assert "lwf" not in {one.method.key for one in forgetting.changes(read_comparison(s1))}
+    found = forgetting.changes(read_comparison(s1))
+    assert "lwf" not in set(found["method"])
+    assert len(found) == 5 * 3  # the other methods' outputs, the DVN's at two levels
+
+
+def test_a_warm_up_is_not_the_end_of_a_task_s_stage(made, tmp_path):
+    tasks = made.CIFAR | {"third": made.CIFAR["cifar10"]}
+    spec = ("LwF", 1, {(0, 1): 1.0, (1, 1): 1.0, (2, 1): 1.0})
+    results = made.results_of("three", "sequential", "lwf", spec, 0, tasks)
+    second = results["stages"][1]
+    warm_up = {"cifar100/level1": {"accuracy": 0.1, "loss": 4.0}}
+    results["stages"].insert(1, second | {"name": "task2_warmup", "outputs": warm_up})
+    made.write_run(tmp_path / "lwf" / "seed0", results)
+    found = forgetting.changes(read_comparison(tmp_path)).set_index("title")
+    after_stage = second["outputs"]["cifar100/level1"]["accuracy"]
+    assert found.at["Task 2 (cifar100)", "before"] == pytest.approx(100 * after_stage)

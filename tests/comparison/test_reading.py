@@ -6,34 +6,41 @@ import shutil
 import pytest
 
 import dvn_tf
-from dvn_tf.comparison.reading import read_comparison
+from dvn_tf.comparison.comparison import read_comparison
+
+OUTPUT = {"accuracy": 0.9, "loss": 0.4, "parameters": 8, "parameters_paper": 4}
+OUTPUT |= {"density": 0.5, "bytes": 32}
 
 
 def change(file, **changes):
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
+def seeds_of(comparison):
+    return comparison.methods.at["dvn", "seeds"]
+
+
 def test_runs_by_method_and_seed(j1):
     comparison = read_comparison(j1)
-    assert list(comparison.methods) == ["baseline", "packnet", "nestednet", "dvn"]
-    assert comparison.dvn.seeds == (0, 1, 2)
+    assert list(comparison.methods.index) == ["baseline", "packnet", "nestednet", "dvn"]
+    assert seeds_of(comparison) == (0, 1, 2)
     assert comparison.scenario == "J1" and not comparison.sequential
     assert comparison.unfinished == ()
-    assert comparison.dvn.outputs_of_a_network == 4
-    assert comparison.methods["baseline"].outputs_of_a_network == 1
+    assert comparison.methods.at["dvn", "outputs_of_a_network"] == 4
+    assert comparison.methods.at["baseline", "outputs_of_a_network"] == 1
 
 
 def test_unknown_methods_stand_before_the_dvn(made, tmp_path):
     methods = made.JOINT | {"zoo": ("Zoo", 1, made.JOINT["packnet"][2])}
     made.write_runs(tmp_path, "J1", "joint", methods)
     found = read_comparison(tmp_path).methods
-    assert list(found)[-2:] == ["zoo", "dvn"]
-    assert found["zoo"].title == "Zoo"
+    assert list(found.index)[-2:] == ["zoo", "dvn"]
+    assert found.at["zoo", "title"] == "Zoo"
 
 
 def test_seeds_are_in_the_order_of_numbers(made, tmp_path):
     made.write_runs(tmp_path, "J1", "joint", {"dvn": made.JOINT["dvn"]}, seeds=(10, 9))
-    assert read_comparison(tmp_path).dvn.seeds == (9, 10)
+    assert seeds_of(read_comparison(tmp_path)) == (9, 10)
 
 
 def test_unfinished_runs_without_their_stages(j1):
@@ -41,16 +48,16 @@ def test_unfinished_runs_without_their_stages(j1):
     (j1 / "dvn" / "seed2" / "results.json").unlink()
     comparison = read_comparison(j1)
     assert comparison.unfinished == (j1 / "dvn" / "seed2", j1 / "packnet" / "seed1")
-    assert comparison.dvn.seeds == (0, 1)
+    assert seeds_of(comparison) == (0, 1)
 
 
 def test_hidden_folders_are_not_runs(j1):
     shutil.copytree(j1 / "dvn", j1 / ".old-dvn")
-    assert read_comparison(j1).dvn.seeds == (0, 1, 2)
+    assert seeds_of(read_comparison(j1)) == (0, 1, 2)
 
 
 def test_a_single_run_may_be_named(j1):
-    assert read_comparison(j1 / "dvn" / "seed0").dvn.seeds == (0,)
+    assert seeds_of(read_comparison(j1 / "dvn" / "seed0")) == (0,)
 
 
 def no_folder(runs):
@@ -153,10 +160,13 @@ def test_no_runs_to_read(run_program, flag):
         ("seed", "0", "'seed' is '0'"),
         ("epochs", True, "'epochs' is True"),
         ("tasks", [], "'tasks' is \\[\\]"),
-        ("outputs", {"dogs/level1": {}}, "'outputs.dogs/level1' is of no task and level"),
+        ("tasks", {}, "'tasks' is {}"),
+        ("outputs", {"dogs/level1": OUTPUT}, "'outputs.dogs/level1' is of no task and level"),
         ("outputs", {}, "'outputs' has none of task 'cifar10'"),
-        ("stages", [1], "'stages.1' is no dictionary"),
+        ("stages", [1], "'stages.1' is 1"),
         ("stages", [{"name": "all"}], "no 'stages.1.epochs'"),
+        ("outputs", {"cifar10/level1": OUTPUT | {"accuracy": 1.5}}, "level1.accuracy' is 1.5"),
+        ("outputs", {"cifar10/level1": OUTPUT | {"density": None}}, "level1.density' is None"),
     ],
 )
 def test_values_that_cannot_be(j1, key, value, message):

@@ -128,9 +128,9 @@ def test_results_name_every_output_with_its_units_and_cost(run_of, name):
     results = json.loads((run.path / "results.json").read_text())
     assert results == json.loads(json.dumps(run.results))
     assert set(results) == {
-        "scenario", "kind", "method", "title", "seed", "epochs", "backbone", "batch_size",
-        "units", "levels", "tasks", "num_networks", "parameters", "parameters_paper", "seconds",
-        "outputs", "stages",
+        "schema_version", "scenario", "kind", "method", "title", "seed", "epochs", "backbone",
+        "batch_size", "units", "levels", "tasks", "num_networks", "parameters", "parameters_paper",
+        "seconds", "outputs", "stages",
     }  # fmt: skip
     assert (results["title"], results["backbone"]) == (expected.title, "WRN-8-1")
     assert results["kind"] == ("sequential" if "sequential" in results["scenario"] else "joint")
