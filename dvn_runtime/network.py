@@ -8,10 +8,24 @@ import sys
 import threading
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from dvn_runtime.errors import UserError
 from dvn_runtime.manifest import ExportedNetwork, ExportedTask
+
+
+def import_litert():
+    """LiteRT's interpreter module, imported on first use: a training machine may lack it.
+
+    Raises:
+        UserError: if it is not installed.
+    """
+    try:
+        from ai_edge_litert import interpreter
+    except ImportError as error:
+        raise UserError(
+            "LiteRT, which runs the networks, is not installed: pip install ai-edge-litert"
+        ) from error
+    return interpreter
 
 
 class RefusedFileError(UserError):
@@ -31,6 +45,7 @@ class LoadedNetwork:
     Raises:
         RefusedFileError: if LiteRT cannot load the bytes, or if the network's input or output
             is not what the manifest says.
+        UserError: if LiteRT is not installed.
     """
 
     def __init__(
@@ -42,13 +57,11 @@ class LoadedNetwork:
         pack_weights: bool = True,
     ):
         self.network = network
-        resolver = (
-            OpResolverType.AUTO
-            if pack_weights
-            else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-        )
+        litert = import_litert()
+        resolvers = litert.OpResolverType
+        resolver = resolvers.AUTO if pack_weights else resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         try:
-            self._interpreter = Interpreter(
+            self._interpreter = litert.Interpreter(
                 model_content=content,
                 num_threads=num_threads,
                 experimental_op_resolver_type=resolver,

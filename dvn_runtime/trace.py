@@ -10,6 +10,7 @@ import numpy as np
 
 from dvn_runtime.budget import BYTES, parse_budget
 from dvn_runtime.errors import UserError
+from dvn_runtime.network import import_litert
 from dvn_runtime.predictor import BudgetedPredictor
 
 _STATM = "/proc/self/statm"
@@ -76,6 +77,7 @@ def record_budgets(
     """
     if not budgets or any(parse_budget(budget).measure != BYTES for budget in budgets):
         raise UserError("a record of memory needs budgets, in bytes: give some such as 8MB,4MB")
+    import_litert()  # its own memory is not that of a network
     base = resident_memory()
     with BudgetedPredictor(export_dir, budgets[0], **options) as predictor:
         load = _Load(predictor)

@@ -9,6 +9,7 @@ network has learned.
 
 from absl import flags
 
+from dvn_runtime.errors import UserError
 from experiments import programs
 
 programs.define_gin_flags()
@@ -33,6 +34,8 @@ _DATA_DIR = flags.DEFINE_string(
 
 
 def main(_):
+    if not _RUN_DIR.value and not _UNTRAINED.value:
+        raise UserError("nothing to time: give --run_dir, or --gin_file with --untrained")
     from dvn_tf.benchmarks import latency_study  # only now: TensorFlow takes seconds to import
 
     settings = {

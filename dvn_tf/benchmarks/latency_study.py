@@ -35,8 +35,6 @@ def study_run(run_dir, task: str | None = None, out_dir=None, data_dir=None, **s
     Raises:
         UserError: if the run or a setting cannot be used.
     """
-    if not run_dir:
-        raise UserError("nothing to time: give --run_dir, or --gin_file with --untrained")
     latency.set_threads(settings["threads"])
     folder = RunFolder(run_dir)
     network = folder.load_model()

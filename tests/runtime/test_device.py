@@ -87,11 +87,11 @@ def test_the_program_classifies(device_python, pristine, tmp_path):
     assert printed.startswith(f"{image}: colours {best} ")
 
 
-def test_importing_the_runtime_here_brings_no_tensorflow_either():
+def test_importing_the_runtime_here_brings_neither_tensorflow_nor_litert():
     program = "import sys, dvn_runtime.predict, experiments.predict; print(*sys.modules)"
     command = [sys.executable, "-c", program]
     modules = subprocess.check_output(command, cwd=CHECKOUT, text=True).split()
-    assert not {"tensorflow", "keras", "dvn_tf"} & set(modules)
+    assert not {"tensorflow", "keras", "dvn_tf", "ai_edge_litert"} & set(modules)
 
 
 def test_the_program_answers_by_both_names(pristine, tmp_path):

@@ -1,5 +1,6 @@
 import itertools
 import os
+import sys
 import threading
 import time
 import warnings
@@ -249,6 +250,12 @@ def test_no_wrong_answer_while_the_budget_changes_under_four_threads(pristine):
             thread.join(30)
     assert not failures, failures[:3]
     assert len(seen) == 6 and changes > 10
+
+
+def test_without_litert_the_package_is_imported_and_says_what_to_install(pristine, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    with pytest.raises(UserError, match="pip install ai-edge-litert"):
+        BudgetedPredictor(pristine.folder)
 
 
 def test_nothing_warns_on_the_good_path(pristine):
