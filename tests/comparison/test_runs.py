@@ -61,7 +61,7 @@ def test_several_scenarios_and_settings_may_be_read(made, tmp_path):
 
 def test_the_csv_beside_the_report_holds_the_same(j1, tmp_path):
     write_report(j1, tmp_path / "out")
-    written = pd.read_csv(tmp_path / "out" / "runs.csv")
+    written = pd.read_csv(tmp_path / "out" / "runs.csv", float_precision="round_trip")
     pd.testing.assert_frame_equal(written, dvn_tf.read_runs(j1), check_exact=True)
 
 
