@@ -8,9 +8,9 @@ import json
 import pathlib
 import runpy
 
-import gin
 import tensorflow as tf
 
+import gin
 from dvn_tf.export import export_run
 from dvn_tf.training.configuration import read_experiment
 from dvn_tf.training.runs import default_folder, run
