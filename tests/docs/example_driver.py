@@ -8,12 +8,14 @@ import json
 import pathlib
 import runpy
 
+import tensorflow as tf
+
 import gin
 from dvn_tf.export import export_run
 from dvn_tf.training.configuration import read_experiment
 from dvn_tf.training.runs import default_folder, run
 
-NARROW = ("Recipe.epochs = 1", "Recipe.batch_size = 16", "Task.train_examples = 20")
+NARROW = ("Recipe.epochs = 1", "Recipe.batch_size = 50", "Task.train_examples = 20")
 EXAMPLES = json.loads(pathlib.Path("examples.json").read_text())
 
 
@@ -22,7 +24,10 @@ def train(arguments):
     files = [word.partition("=")[2] for word in arguments if word.startswith("--gin_file=")]
     assert len(files) == len(arguments), arguments
     experiment = read_experiment(files, NARROW)
+    # Two steps of training are not worth tracing.
+    tf.config.run_functions_eagerly(True)
     run(experiment, default_folder(experiment))
+    tf.config.run_functions_eagerly(False)
 
 
 namespace = {"__name__": "library"}
