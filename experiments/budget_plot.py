@@ -12,7 +12,6 @@ import pathlib
 from absl import flags
 
 from dvn_runtime import trace
-from dvn_tf.files import atomic_file, write_json
 from experiments import programs
 
 _EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Folder with manifest.json.", required=True)
@@ -31,6 +30,10 @@ def main(_):
         format=_FORMAT.value,
         pack_weights=_PACK.value,
     )
+
+    # Only now: the record is of the device's part alone, without TensorFlow.
+    from dvn_tf.files import write_json
+
     folder = pathlib.Path(_OUTPUT_DIR.value or _EXPORT_DIR.value)
     write_json(folder / "budget.json", [dataclasses.asdict(moment) for moment in moments])
     draw(folder / "budget.png", moments)
@@ -42,6 +45,8 @@ def draw(path: pathlib.Path, moments: list[trace.Moment]) -> None:
     # Only now: matplotlib's own memory must not be in the record.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+
+    from dvn_tf.files import atomic_file
 
     seconds = [moment.seconds for moment in moments]
     figure = Figure(figsize=(8, 5.5), layout="constrained")

@@ -29,7 +29,7 @@ _DATA_DIR = flags.DEFINE_string(
 
 
 def main(_):
-    from dvn_tf import export  # after the flags were parsed: TensorFlow takes seconds
+    from dvn_tf import export
 
     where = {"export_dir": _EXPORT_DIR.value, "raw": _RAW.value, "data_dir": _DATA_DIR.value}
     if _BUNDLE.value:

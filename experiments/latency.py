@@ -8,10 +8,10 @@ The second needs no training and no data: time does not depend on what a network
 
 from absl import flags
 
+from dvn_runtime.errors import UserError
 from experiments import programs
 
 programs.define_gin_flags()
-flags.adopt_module_key_flags(programs)  # so that --help shows them
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of a finished run.")
 _UNTRAINED = flags.DEFINE_bool("untrained", False, "Time the gin file's network, not trained.")
 _OUT_DIR = flags.DEFINE_string(
@@ -30,8 +30,6 @@ _DATA_DIR = flags.DEFINE_string(
 
 
 def main(_):
-    from dvn_tf.latency import report  # after the flags were parsed: TensorFlow takes seconds
-
     settings = {
         "task": _TASK.value,
         "out_dir": _OUT_DIR.value,
@@ -40,10 +38,16 @@ def main(_):
         "rounds": _ROUNDS.value,
         "batch_size": _BATCH_SIZE.value,
     }
+    if not _UNTRAINED.value and _RUN_DIR.value is None:
+        raise UserError("nothing to time: give --run_dir, or --gin_file with --untrained")
+    gin_settings = programs.gin_settings() if _UNTRAINED.value else ()
+
+    from dvn_tf.benchmarks import latency_report
+
     if _UNTRAINED.value:
-        report.untrained_report(flags.FLAGS.gin_file, flags.FLAGS.gin_param, **settings)
+        latency_report.untrained_report(*gin_settings, **settings)
     else:
-        report.run_report(_RUN_DIR.value, data_dir=_DATA_DIR.value, **settings)
+        latency_report.run_report(_RUN_DIR.value, data_dir=_DATA_DIR.value, **settings)
 
 
 if __name__ == "__main__":

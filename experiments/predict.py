@@ -2,8 +2,8 @@
 
     python -m experiments.predict --export_dir=EXPORT --task=cifar10 --budget=2MB IMAGE...
 
-prints the three likeliest classes of each image. It needs `dvn_runtime` alone; so its flags
-are argparse's, where absl would be one more thing to install on the device.
+prints the three likeliest classes of each image. On a device it needs `dvn_runtime` alone, so its
+flags are argparse's: absl would be one more thing to install there.
 """
 
 import argparse
@@ -11,7 +11,8 @@ import sys
 import warnings
 
 from dvn_runtime import BudgetedPredictor, read_image
-from dvn_tf.errors import UserError
+from dvn_runtime.errors import UserError
+from experiments import framework_logs
 
 _TOP = 3  # classes a line
 
@@ -56,4 +57,5 @@ def _complain(kind: str, message) -> int:
 
 
 if __name__ == "__main__":
+    framework_logs.hide()
     sys.exit(main())

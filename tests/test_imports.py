@@ -20,16 +20,6 @@ DEVICE = (
     "predictor",
     "trace",
 )
-    "budget",
-    "images",
-    "manifest",
-    "network",
-    "plan",
-    "planner",
-    "pool",
-    "predictor",
-    "trace",
-)
 
 
 def imported_by(*modules, backend="jax"):
