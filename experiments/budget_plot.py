@@ -17,7 +17,7 @@ from experiments import programs
 _EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Folder with manifest.json.", required=True)
 _BUDGETS = flags.DEFINE_list("budgets", None, "Such as 8MB,2MB,8MB, in order.", required=True)
 _SECONDS = flags.DEFINE_float("seconds", 2.0, "Seconds that each budget holds.", lower_bound=0.1)
-_FORMAT = flags.DEFINE_string("format", "litert", "litert or litert_int8.")
+_FORMAT = flags.DEFINE_string("format", "litert", "The files to run: litert or litert_int8.")
 _PACK = flags.DEFINE_bool("pack_weights", True, "Run with XNNPACK, a second copy of the weights.")
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder to write; by default EXPORT_DIR.")
 

@@ -23,7 +23,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--export_dir", required=True, help="Folder with manifest.json.")
     parser.add_argument("--task", required=True, help="The task whose classes to tell apart.")
     parser.add_argument("--budget", help="Such as 8MB or '1.5M params'; by default no limit.")
-    parser.add_argument("--format", default="litert", help="litert or litert_int8.")
+    parser.add_argument(
+        "--format", default="litert", help="The files to run: litert or litert_int8."
+    )
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="PNG or JPEG files.")
     args = parser.parse_args(argv)
     warnings.showwarning = lambda message, *_, **__: _complain("warning", message)
