@@ -19,5 +19,6 @@ setup(
     python_requires=">=3.11",
     package_dir={"dvn_runtime": "../dvn_runtime"},
     packages=["dvn_runtime"],
+    package_data={"dvn_runtime": ["py.typed"]},
     install_requires=["ai-edge-litert", "numpy", "pillow"],
 )
