@@ -8,17 +8,19 @@ images, runs them in turn and prints the ratio of their step times.
 
 from absl import flags
 
-from dvn_tf.benchmarks import training_step
-from dvn_tf.training import configuration
 from experiments import programs
 
 programs.define_gin_flags()
-flags.adopt_module_key_flags(programs)  # so that --help shows them
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Timed rounds.", lower_bound=1)
 
 
 def main(_):
-    scenario, recipe, _ = configuration.read_config(flags.FLAGS.gin_file, flags.FLAGS.gin_param)
+    settings = programs.gin_settings()
+
+    from dvn_tf.benchmarks import training_step
+    from dvn_tf.training import configuration
+
+    scenario, recipe, _ = configuration.read_config(*settings)
     times = training_step.step_times(scenario, recipe, _ROUNDS.value)
     pipeline = training_step.pipeline_images_per_second(scenario, recipe)
     print(training_step.report(scenario, recipe, times, pipeline))

@@ -11,14 +11,16 @@ from absl import flags
 
 from experiments import programs
 
-_RUNS = flags.DEFINE_string("runs", "", "Folder of the finished runs, such as runs/J1.")
+_RUNS = flags.DEFINE_string(
+    "runs", None, "Folder of the finished runs, such as runs/J1.", required=True
+)
 _REPORT_DIR = flags.DEFINE_string(
     "report_dir", None, "Folder to write; by default RUNS/report. A report in it is replaced."
 )
 
 
 def main(_):
-    from dvn_tf.comparison import report  # after the flags were parsed: SciPy takes a second
+    from dvn_tf.comparison import report
 
     report.write_report(_RUNS.value, _REPORT_DIR.value)
 

@@ -14,8 +14,7 @@ from absl import flags
 
 from experiments import programs, training_program
 
-for _module in (programs, training_program):
-    flags.adopt_module_key_flags(_module)  # so that --help shows them
+flags.adopt_module_key_flags(training_program)  # so that --help shows them
 
 
 def main(_):

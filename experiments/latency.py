@@ -13,7 +13,6 @@ from dvn_runtime.errors import UserError
 from experiments import programs
 
 programs.define_gin_flags()
-flags.adopt_module_key_flags(programs)  # so that --help shows them
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of a finished run.")
 _UNTRAINED = flags.DEFINE_bool("untrained", False, "Time the network of --gin_file, untrained.")
 _OUT_DIR = flags.DEFINE_string(
@@ -34,10 +33,6 @@ _DATA_DIR = flags.DEFINE_string(
 
 
 def main(_):
-    if not _RUN_DIR.value and not _UNTRAINED.value:
-        raise UserError("nothing to time: give --run_dir, or --gin_file with --untrained")
-    from dvn_tf.benchmarks import latency_study  # only now: TensorFlow takes seconds to import
-
     settings = {
         "task": _TASK.value,
         "out_dir": _OUT_DIR.value,
@@ -46,8 +41,14 @@ def main(_):
         "rounds": _ROUNDS.value,
         "batch_size": _BATCH_SIZE.value,
     }
+    if not _UNTRAINED.value and _RUN_DIR.value is None:
+        raise UserError("nothing to time: give --run_dir, or --gin_file with --untrained")
+    gin_settings = programs.gin_settings() if _UNTRAINED.value else ()
+
+    from dvn_tf.benchmarks import latency_study
+
     if _UNTRAINED.value:
-        latency_study.study_untrained(flags.FLAGS.gin_file, flags.FLAGS.gin_param, **settings)
+        latency_study.study_untrained(*gin_settings, **settings)
     else:
         latency_study.study_run(_RUN_DIR.value, data_dir=_DATA_DIR.value, **settings)
 

@@ -8,6 +8,8 @@ is `python -m dvn_runtime.predict`, the device's program, under the name that it
 import sys
 
 from dvn_runtime.predict import main
+from experiments import framework_logs
 
 if __name__ == "__main__":
+    framework_logs.hide()
     sys.exit(main())

@@ -1,42 +1,88 @@
-"""What every program of `experiments/` shares: flags for gin, and errors in one line."""
+"""What the programs share: gin's flags, errors in one line, and a quiet start."""
 
+import re
 import sys
 from collections.abc import Callable
 
 from absl import app, flags, logging
 
-from dvn_tf.errors import UserError
+from dvn_runtime.errors import UserError
+from experiments import framework_logs, gin_check
+
+flags.disclaim_key_flags()  # flags defined here are the calling program's, and in its --help
 
 
 def define_gin_flags() -> None:
     """Defines --gin_file and --gin_param, both repeatable."""
     flags.DEFINE_multi_string(
-        "gin_file", [], "Settings to read, such as gin/quickstart.gin; later files go over earlier."
+        "gin_file",
+        [],
+        "Settings to read, such as gin/quickstart.gin; later files override earlier ones",
     )
     flags.DEFINE_multi_string(
-        "gin_param", [], "A single setting over those of the files, such as 'Recipe.epochs = 10'."
+        "gin_param",
+        [],
+        "A setting that overrides the files, such as 'Recipe.epochs = 10'",
     )
+
+
+def gin_settings() -> tuple[list[str], list[str]]:
+    """The values of --gin_file and --gin_param.
+
+    Raises:
+        UserError: if a file is missing or malformed, or sets what does not exist.
+    """
+    files, params = list(flags.FLAGS.gin_file), list(flags.FLAGS.gin_param)
+    gin_check.check(files, params)
+    return files, params
 
 
 def run(main: Callable[[list[str]], None]) -> None:
     """Runs a program's main function under absl.
 
-    A `UserError` is printed as one line, and the exit status is 1; there is no traceback.
+    A `UserError` is printed as one line without a traceback, and the exit status is 1.
+
+    Args:
+        main: the function, which takes the arguments that are not flags. It imports `dvn_tf`
+            itself, after it has checked what can be checked without it.
     """
+
+    show_logs = flags.DEFINE_bool(
+        "framework_logs",
+        False,
+        "Show what TensorFlow logs about itself. Its warnings always appear.",
+    )
 
     def guarded(argv):
         if not flags.FLAGS["verbosity"].present:
-            logging.set_verbosity(logging.WARNING)  # TFDS tells each file it opens
+            logging.set_verbosity(logging.WARNING)  # TFDS logs each file that it opens
         try:
             if len(argv) > 1:
                 raise UserError(f"unexpected argument {argv[1]!r}: see --help for the flags")
+            if not show_logs.value:
+                framework_logs.hide()
             main(argv)
         except UserError as error:
-            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-            return 1
+            return _fail(error)
         except KeyboardInterrupt:
-            print("\ninterrupted: the same command goes on from the last epoch", file=sys.stderr)
+            print("\ninterrupted: the same command continues a training run", file=sys.stderr)
             return 130
         return 0
 
-    app.run(guarded)
+    app.run(guarded, flags_parser=_parse_flags)
+
+
+def _parse_flags(argv: list[str]) -> list[str]:
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        missing = re.findall(r"Flag (--\w+) must have a value other than None", str(error))
+        message = f"{' and '.join(missing)} must be given" if missing else error
+        sys.exit(_fail(f"{message} (--help lists the flags)"))
+    except SystemExit:  # absl ends --help with 1, as if it were an error
+        sys.exit(0)
+
+
+def _fail(error: Exception | str) -> int:
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    return 1

@@ -1,21 +1,20 @@
-"""What the programs that train have in common: their flags, and a run for each seed."""
+"""What the programs that train share: their flags, and a run for each seed."""
 
 from absl import flags
 
-from dvn_tf.errors import UserError
-from dvn_tf.training import configuration
+from dvn_runtime.errors import UserError
 from experiments import programs
 
 programs.define_gin_flags()
 _RUN_DIR = flags.DEFINE_string(
-    "run_dir", None, "Folder of a single run; by default <runs_dir>/<scenario>/<method>/seed<n>."
+    "run_dir", None, "Folder of a single run; by default RUNS_DIR/<scenario>/<method>/seed<n>."
 )
 _RUNS_DIR = flags.DEFINE_string("runs_dir", "runs", "Folder of all runs.")
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of TFDS's prepared datasets; by default TFDS's own."
 )
 _SEED = flags.DEFINE_integer("seed", None, "Recipe.seed of a single run.")
-_SEEDS = flags.DEFINE_list("seeds", [], "A run for each of these seeds, as in 0,1,2.")
+_SEEDS = flags.DEFINE_list("seeds", [], "Do one run for each of these seeds, as in 0,1,2.")
 
 
 def train(sequential: bool, initial_run: str | None = None) -> None:
@@ -24,39 +23,44 @@ def train(sequential: bool, initial_run: str | None = None) -> None:
     Args:
         sequential: which kind of scenario the program is for.
         initial_run: see `dvn_tf.training.runs.run`; "{seed}" in it stands for the seed.
+
+    Raises:
+        UserError: if the flags contradict each other, or a run cannot be done.
     """
-    params = list(flags.FLAGS.gin_param)
-    experiments = [
-        configuration.read_experiment(flags.FLAGS.gin_file, [*params, *more]) for more in _seeds()
-    ]
+    seeds = _seed_params()
+    files, params = programs.gin_settings()
+
+    import keras
+
+    from dvn_tf.training import configuration, runs
+    from dvn_tf.training.run_folder import RunFolder
+
+    experiments = [configuration.read_experiment(files, [*params, *seed]) for seed in seeds]
     scenario = experiments[0].scenario
     if scenario.sequential != sequential:
         kind = "sequential" if scenario.sequential else "joint"
         raise UserError(
             f"scenario {scenario.name} is {kind}: run it with python -m experiments.{kind}"
         )
-    import keras
-
-    from dvn_tf.training import runs  # after the flags were parsed: TensorFlow takes seconds
-    from dvn_tf.training.run_folder import RunFolder
-
     for experiment in experiments:
         folder = runs.default_folder(experiment, _RUNS_DIR.value)
         if _RUN_DIR.value is not None:
             folder = RunFolder(_RUN_DIR.value)
         initial = initial_run and initial_run.replace("{seed}", str(experiment.recipe.seed))
-        # A run within a series is what it would be by itself.
+        # A run within a series gives the same as by itself.
         keras.utils.clear_session()
         runs.run(experiment, folder, _DATA_DIR.value, initial)
 
 
-def _seeds() -> list[list[str]]:
-    """For each run the bindings that give it its seed."""
+def _seed_params() -> list[list[str]]:
+    """For each run, the gin parameters that set its seed."""
     if not _SEEDS.value:
         return [[] if _SEED.value is None else [f"Recipe.seed = {_SEED.value}"]]
     if _SEED.value is not None or _RUN_DIR.value is not None:
         other = "--run_dir" if _SEED.value is None else "--seed"
-        raise UserError(f"--seeds and {other} exclude each other: --seeds makes a folder a seed")
+        raise UserError(
+            f"--seeds and {other} exclude each other: --seeds makes a folder for each seed"
+        )
     seeds = [seed.strip() for seed in _SEEDS.value]
     wrong = [seed for seed in seeds if not seed.isdecimal()]
     if wrong:

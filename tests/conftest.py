@@ -65,8 +65,8 @@ def run_program():
 def run_python():
     """A function that runs Python code in a process of its own, and waits for it."""
 
-    def run(code: str, cwd=ROOT, **env) -> subprocess.CompletedProcess:
-        return _run(["-c", code], cwd, **env)
+    def run(code: str, cwd=ROOT, args=(), **env) -> subprocess.CompletedProcess:
+        return _run(["-c", code, *map(str, args)], cwd, **env)
 
     return run
 

@@ -1,4 +1,4 @@
-"""gin: which names a gin file may set, and how the files are read.
+"""gin files: what they may set, and how they are read.
 
 No other module of the library knows gin. A gin file sets fields of `Scenario`, `Recipe`, `Task`,
 the backbones and the methods. An unknown name is an error, so that a typo is noticed.
@@ -6,34 +6,32 @@ the backbones and the methods. An unknown name is an error, so that a typo is no
 
 import dataclasses
 import pathlib
+import tokenize
 from collections.abc import Sequence
 
 import gin
-from dvn_tf import data
+from dvn_tf.data import Task
 from dvn_tf.errors import UserError
 from dvn_tf.methods import DVN, METHODS, Method
 from dvn_tf.methods.scenario import Scenario
-from dvn_tf.networks import backbones
+from dvn_tf.networks.backbones import ResNet, WideResNet
 from dvn_tf.training.experiment import Experiment
 from dvn_tf.training.recipe import Recipe
 
-for _configurable in (
-    Scenario,
-    Recipe,
-    data.Task,
-    backbones.WideResNet,
-    backbones.ResNet,
-    *METHODS,
-    Experiment,
-):
+# What gin files may set. `experiments.gin_names` reads this tuple from the source.
+CONFIGURABLES = (Scenario, Recipe, Task, WideResNet, ResNet, *METHODS, Experiment)
+for _configurable in CONFIGURABLES:
     gin.register(module="dvn_tf")(_configurable)
 
-# gin files name each other from the project's root, wherever the program is started.
-gin.add_config_file_search_path(str(pathlib.Path(__file__).resolve().parents[2]))
+_LIBRARY = pathlib.Path(__file__).resolve().parents[1]
+# Where to look for "gin/j1_cifar.gin" if the current folder has no such file. The gin files lie
+# beside the library in a checkout, and inside it in a wheel.
+GIN_ROOT = _LIBRARY if (_LIBRARY / "gin").is_dir() else _LIBRARY.parent
+gin.add_config_file_search_path(str(GIN_ROOT))
 
 
 def read_config(files: Sequence[str], params: Sequence[str] = ()) -> tuple[Scenario, Recipe, str]:
-    """Reads gin files and single bindings, the later ones over the earlier ones.
+    """Reads gin files and single bindings; later ones override earlier ones.
 
     Args:
         files: paths of gin files, such as "gin/j2_tiny.gin".
@@ -41,18 +39,18 @@ def read_config(files: Sequence[str], params: Sequence[str] = ()) -> tuple[Scena
 
     Returns:
         The scenario, the recipe, and the operative configuration: a gin file with every value
-        that was used, the defaults too.
+        that was used, including the defaults.
 
     Raises:
-        UserError: for a missing file, a name or value that gin does not know, or values that
-            do not make a scenario.
+        UserError: if a file is missing or malformed, sets what does not exist, or sets values that
+            make no sense.
     """
     experiment = read_experiment(files, params)
     return experiment.scenario, experiment.recipe, experiment.config
 
 
 def read_experiment(files: Sequence[str], params: Sequence[str] = ()) -> Experiment:
-    """Reads gin files and single bindings, the later ones over the earlier ones.
+    """Reads gin files and single bindings; later ones override earlier ones.
 
     A method's file goes on top of a scenario's: ["gin/j1_cifar.gin", "gin/methods/packnet.gin"].
 
@@ -80,7 +78,14 @@ def read_experiment(files: Sequence[str], params: Sequence[str] = ()) -> Experim
             raise UserError(_first_line(error)) from error
         except OSError as error:
             raise UserError(f"cannot read the gin files: {_first_line(error)}") from error
-        except (ValueError, TypeError, SyntaxError, RuntimeError, LookupError) as error:
+        except (
+            ValueError,
+            TypeError,
+            SyntaxError,
+            RuntimeError,
+            LookupError,
+            tokenize.TokenError,
+        ) as error:
             raise UserError(
                 f"cannot use the gin settings: {' '.join(str(error).split())}"
             ) from error

@@ -1,0 +1,14 @@
+"""Runs a program as `python -m` does, in a process forked where TensorFlow is imported already."""
+
+import os
+import runpy
+import sys
+
+
+def run(module: str, arguments: list[str], folder: str, stdout: str, stderr: str) -> None:
+    """Runs a program in a folder, with its output in two files."""
+    os.chdir(folder)
+    for number, path in ((1, stdout), (2, stderr)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
