@@ -38,6 +38,8 @@ def _fields(module: str, node: ast.ClassDef) -> Iterator[str]:
         definition = _resolve(module, base)
         if definition is not None:
             yield from _fields(*definition)
+    if not any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
+        return
     for item in node.body:
         if isinstance(item, ast.AnnAssign) and "ClassVar" not in ast.unparse(item.annotation):
             yield item.target.id
