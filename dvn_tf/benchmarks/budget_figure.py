@@ -3,10 +3,8 @@
 import os
 from collections.abc import Sequence
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 from dvn_runtime.trace import Moment
+from dvn_tf.figures import COLOURS, agg_figure
 from dvn_tf.files import atomic_file
 
 
@@ -18,13 +16,12 @@ def draw_budgets(path: str | os.PathLike, moments: Sequence[Moment]) -> None:
         moments: a record by `dvn_runtime.trace.record_budgets`.
     """
     seconds = [moment.seconds for moment in moments]
-    figure = Figure(figsize=(8, 5.5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = agg_figure(figsize=(8, 5.5), layout="constrained")
     memory, accuracy = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     for values, label, style in (
-        ([moment.budget for moment in moments], "budget", {"color": "#666666", "ls": "--"}),
-        ([moment.file_bytes for moment in moments], "files loaded", {"color": "#E69F00"}),
-        ([moment.resident_bytes for moment in moments], "resident", {"color": "#0072B2"}),
+        ([moment.budget for moment in moments], "budget", {"color": COLOURS["grey"], "ls": "--"}),
+        ([moment.file_bytes for moment in moments], "files loaded", {"color": COLOURS["orange"]}),
+        ([moment.resident_bytes for moment in moments], "resident", {"color": COLOURS["blue"]}),
     ):
         megabytes = [float("nan") if value is None else value / 1e6 for value in values]
         memory.plot(seconds, megabytes, label=label, drawstyle="steps-post", **style)

@@ -3,13 +3,10 @@
 import itertools
 import pathlib
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
+from dvn_tf.comparison.markdown import table as markdown_table
 from dvn_tf.export.formats import FORMATS
+from dvn_tf.figures import COLOURS, agg_figure
 from dvn_tf.files import atomic_file, write_json, write_text
-
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")  # Okabe and Ito's
 
 
 def write_latency_report(folder: pathlib.Path, figures: dict, title: str) -> str:
@@ -44,7 +41,7 @@ def markdown(figures: dict, title: str) -> str:
         "that runs just this file at one thread, in brackets without the runtime itself.",
         "",
     ]
-    lines += _markdown_table(
+    lines += markdown_table(
         (
             "level",
             "units",
@@ -71,17 +68,16 @@ def markdown(figures: dict, title: str) -> str:
         head = ("level", "file", "peak memory", "one image, ms", "speed-up")
         head += (f"batch of {batch}, ms", "speed-up", "time over Keras's own export")
         rows = [_row(level["level"], level["runtimes"][name]) for level in figures["levels"]]
-        lines += ["", f"## {FORMATS[name].title}", "", *_markdown_table(head, rows)]
+        lines += ["", f"## {FORMATS[name].title}", "", *markdown_table(head, rows)]
     return "\n".join(lines) + "\n"
 
 
 def draw(path: pathlib.Path, figures: dict, title: str) -> None:
     """Draws time and speed-up over the levels, one line for each format."""
     levels = [level["level"] for level in figures["levels"]]
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = agg_figure(figsize=(9, 3.6), layout="constrained")
     times, speeds = figure.subplots(1, 2)
-    for name, colour in zip(_formats(figures), itertools.cycle(_COLOURS), strict=False):
+    for name, colour in zip(_formats(figures), itertools.cycle(COLOURS.values()), strict=False):
         singles = [level["runtimes"][name]["single"] for level in figures["levels"]]
         low, middle, high = zip(*(single["milliseconds"] for single in singles), strict=True)
         label = FORMATS[name].title
@@ -126,15 +122,3 @@ def _row(level: int, figures: dict) -> tuple[str, ...]:
 def _time(figures: dict) -> str:
     low, middle, high = figures["milliseconds"]
     return f"{middle:.3g} ({low:.3g} to {high:.3g})"
-
-
-def _markdown_table(head, rows) -> list[str]:
-    """A Markdown table whose columns are aligned in plain text."""
-    cells = [head, *rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
-    lines = [
-        "| " + " | ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) + " |"
-        for row in cells
-    ]
-    lines.insert(1, "| " + " | ".join("-" * (width - 1) + ":" for width in widths) + " |")
-    return lines

@@ -13,26 +13,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dvn_tf.errors import UserError
+from dvn_tf.training.schema import COST, MEASURED, RESULTS, RUN, SCHEMA_VERSION, TASK
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 1  # of results.json; dvn_tf 0.1.0 wrote the same keys without a version
-
-_NUMBER = (int, float)
-_RUN = dict.fromkeys(("scenario", "kind", "method", "title", "backbone"), str)
-_RUN |= dict.fromkeys(("seed", "epochs", "batch_size", "units", "levels", "num_networks"), int)
-_RUN |= {"parameters": int, "parameters_paper": int, "seconds": _NUMBER}
-_TASK = {"classes": int, "train_images": int, "test_images": int}
-_MEASURED = {"accuracy": _NUMBER, "loss": _NUMBER}
-_COST = {"parameters": int, "parameters_paper": int, "density": _NUMBER, "bytes": int}
-_STAGE = {"name": str, "epochs": int, "learned": list, "outputs": {"*": _MEASURED}}
-# What the keys of results.json hold: a type, a dictionary ("*" is any key), or a list of such.
-_SCHEMA = _RUN | {
-    "tasks": {"*": _TASK},
-    "outputs": {"*": _MEASURED | _COST},
-    "stages": [_STAGE],
-}
 # The paper's order of methods; others follow, and the DVN comes last.
 _ORDER = (
     "baseline",
@@ -148,7 +133,7 @@ def _rank(results: dict) -> tuple:
 
 
 def _rows(path: pathlib.Path, results: dict) -> Iterator[dict]:
-    run = {key: results[key] for key in _RUN}
+    run = {key: results[key] for key in RUN}
     for key in ("parameters", "parameters_paper"):  # an output has its own
         run[f"run_{key}"] = run.pop(key)
     for task, facts in results["tasks"].items():
@@ -157,11 +142,11 @@ def _rows(path: pathlib.Path, results: dict) -> Iterator[dict]:
                 "run": str(path),
                 **run,
                 "task": task,
-                **{key: facts[key] for key in _TASK},
+                **{key: facts[key] for key in TASK},
                 "level": level,
-                **{key: output[key] for key in _MEASURED},
+                **{key: output[key] for key in MEASURED},
                 "accuracy_after_stage": _after_stage(results["stages"], task, level),
-                **{key: output[key] for key in _COST},
+                **{key: output[key] for key in COST},
                 "multiply_adds": output.get("multiply_adds"),
             }
 
@@ -217,7 +202,7 @@ def _read_results(file: pathlib.Path) -> dict:
             f"{SCHEMA_VERSION}: install the dvn_tf that wrote it, or move its run away"
         )
     try:
-        _check(results, _SCHEMA, "")
+        _check(results, RESULTS, "")
         _check_names(results)
     except _DamageError as damage:
         raise UserError(
@@ -232,7 +217,7 @@ class _DamageError(Exception):
 
 
 def _check(value, schema, place: str) -> None:
-    """Checks that a value has the form that a part of `_SCHEMA` describes."""
+    """Checks that a value has the form that a part of `RESULTS` describes."""
     kind = type(schema) if isinstance(schema, dict | list) else schema
     # A bool is an int to Python, and is never what is meant here.
     if not isinstance(value, kind) or isinstance(value, bool):

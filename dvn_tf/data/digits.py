@@ -1,7 +1,6 @@
 """The handwritten digits that come with scikit-learn: real images, no network."""
 
 import numpy as np
-from sklearn import datasets, model_selection
 
 from dvn_tf.data import images as image_tools
 from dvn_tf.errors import UserError
@@ -35,6 +34,8 @@ class Digits:
         Raises:
             UserError: If some class would have no image to train or to test on.
         """
+        from sklearn import datasets, model_selection  # only now: it takes a second to import
+
         grey, labels = datasets.load_digits(return_X_y=True)
         pixels = np.rint(grey.reshape(-1, 8, 8, 1) * (255 / _MAX_VALUE)).astype(np.uint8)
         try:

@@ -12,11 +12,11 @@ from dvn_tf.networks.warm_start import warm_start
 from dvn_tf.tasks import output_name
 from dvn_tf.training import fitting
 from dvn_tf.training.experiment import Experiment
+from dvn_tf.training.schema import SCHEMA_VERSION
 from dvn_tf.units import UnitPartition, UnitTable
 
 # Of results.json: a file without one is of version 1. A new form needs a new number, here and in
 # `comparison.runs`, which reads it.
-SCHEMA_VERSION = 1
 
 
 def final_network(

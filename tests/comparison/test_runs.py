@@ -6,9 +6,7 @@ import pandas as pd
 import pytest
 
 import dvn_tf
-from dvn_tf.comparison import runs
 from dvn_tf.comparison.report import write_report
-from dvn_tf.training.results import SCHEMA_VERSION
 
 
 def test_a_row_for_each_output(j1):
@@ -63,10 +61,6 @@ def test_the_csv_beside_the_report_holds_the_same(j1, tmp_path):
     write_report(j1, tmp_path / "out")
     written = pd.read_csv(tmp_path / "out" / "runs.csv", float_precision="round_trip")
     pd.testing.assert_frame_equal(written, dvn_tf.read_runs(j1), check_exact=True)
-
-
-def test_writer_and_reader_agree_on_the_schema_version():
-    assert runs.SCHEMA_VERSION == SCHEMA_VERSION
 
 
 @pytest.mark.parametrize("version", [2, "1", None])
