@@ -5,13 +5,14 @@ library's `training.configuration`, which reads the same files with gin itself.
 """
 
 import difflib
+import logging
 import pathlib
 import tokenize
 from collections.abc import Iterable, Iterator, Sequence
 
 from dvn_runtime.errors import UserError
 from experiments.gin_names import LIBRARY, settings
-from gin import config_parser, selector_map
+from gin import config_parser, resource_reader, selector_map
 
 # The gin files lie beside the library in a checkout, and inside it in a wheel. A test checks that
 # `configuration`, which would import TensorFlow, looks in the same folder.
@@ -55,8 +56,7 @@ class _References(config_parser.ParserDelegate):
 
 def _read_file(name: str, including: tuple[pathlib.Path, ...] = ()) -> Iterator[tuple]:
     """The statements of a file and of those it includes; see `_parse`."""
-    candidates = [root / name for root in (pathlib.Path(), GIN_ROOT)]
-    path = next((path.resolve() for path in candidates if path.is_file()), None)
+    path = _path(name)
     if path is None:
         known = [file.relative_to(GIN_ROOT).as_posix() for file in GIN_ROOT.glob("gin/**/*.gin")]
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
@@ -73,6 +73,21 @@ def _read_file(name: str, including: tuple[pathlib.Path, ...] = ()) -> Iterator[
             yield from _read_file(statement.filename, (*including, path))
         else:
             yield statement, references, where
+
+
+def _path(name: str) -> pathlib.Path | None:
+    """Where gin finds a file: in the current folder, in the project, or in a Python package."""
+    for root in (pathlib.Path(), GIN_ROOT):
+        if (root / name).is_file():
+            return (root / name).resolve()
+    logging.disable()  # gin logs an error for each file that is in no package
+    try:
+        with resource_reader.system_path_reader(name) as file:
+            return pathlib.Path(file.name)
+    except (OSError, ImportError, ValueError, TypeError):
+        return None
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _parse(text: str, source: str) -> list[tuple]:

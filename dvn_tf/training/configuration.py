@@ -4,10 +4,12 @@ No other module of the library knows gin. A gin file sets fields of `Scenario`, 
 the backbones and the methods. An unknown name is an error, so that a typo is noticed.
 """
 
+import contextlib
 import dataclasses
+import logging
 import pathlib
 import tokenize
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import gin
 from dvn_tf.data import Task
@@ -17,6 +19,7 @@ from dvn_tf.methods.scenario import Scenario
 from dvn_tf.networks.backbones import ResNet, WideResNet
 from dvn_tf.training.experiment import Experiment
 from dvn_tf.training.recipe import Recipe
+from gin import resource_reader
 
 # What gin files may set. `experiments.gin_names` reads this tuple from the source.
 CONFIGURABLES = (Scenario, Recipe, Task, WideResNet, ResNet, *METHODS, Experiment)
@@ -63,7 +66,7 @@ def read_experiment(files: Sequence[str], params: Sequence[str] = ()) -> Experim
     """
     if not files:
         raise UserError("no gin file: pass one, as in --gin_file=gin/quickstart.gin")
-    with gin.unlock_config():
+    with gin.unlock_config(), _without_search_log():
         gin.clear_config()
         try:
             gin.parse_config_files_and_bindings(list(files), list(params), skip_unknown=False)
@@ -94,6 +97,20 @@ def read_experiment(files: Sequence[str], params: Sequence[str] = ()) -> Experim
             f"Experiment.method must be a method such as @DVN(), not {experiment.method!r}"
         )
     return dataclasses.replace(experiment, config=gin.operative_config_str())
+
+
+@contextlib.contextmanager
+def _without_search_log() -> Iterator[None]:
+    """Drops the errors that gin logs for each place where it does not find a file."""
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return record.pathname != resource_reader.__file__
+
+    logging.getLogger().addFilter(is_other)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeFilter(is_other)
 
 
 def _default_method() -> dict:

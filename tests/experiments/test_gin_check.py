@@ -65,6 +65,20 @@ def test_a_file_of_the_current_folder_wins(tmp_path, monkeypatch):
         configuration.read_config(["gin/quickstart.gin"])
 
 
+def test_a_file_in_a_python_package_is_found(tmp_path, monkeypatch, caplog):
+    (tmp_path / "own_package").mkdir()
+    (tmp_path / "own_package" / "__init__.py").touch()
+    (tmp_path / "own_package" / "short.gin").write_text("Recipe.epoch = 3\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match="did you mean"):
+        gin_check.check(["own_package/short.gin"])
+    (tmp_path / "own_package" / "short.gin").write_text("Recipe.epochs = 3\n")
+    gin_check.check(["gin/quickstart.gin", "own_package/short.gin"])
+    _, recipe, _ = configuration.read_config(["gin/quickstart.gin", "own_package/short.gin"])
+    assert recipe.epochs == 3
+    assert not caplog.records
+
+
 # {text: what the error says}
 BAD = {
     "Recipe.epochs = 3\n\nRecipe.epoch = 3\n": (

@@ -129,6 +129,14 @@ def test_operative_configuration_can_be_read_again(tmp_path):
     assert configuration.read_config([str(file)]) == first
 
 
+def test_gin_logs_nothing_where_it_searches(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    configuration.read_config(["gin/s1_cifar10.gin"])
+    with pytest.raises(UserError, match="no/such"):
+        configuration.read_config(["no/such/file.gin"])
+    assert not caplog.records
+
+
 def test_one_reading_leaves_nothing_to_the_next():
     configuration.read_config(["gin/quickstart.gin"], ["Recipe.momentum = 0.5"])
     _, recipe, _ = configuration.read_config(["gin/quickstart.gin"])
