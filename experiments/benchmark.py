@@ -1,9 +1,9 @@
-"""Times a scenario's training step against separate networks, and the input pipeline.
+"""Times a training step against that of separate networks, and the input pipeline.
 
     python -m experiments.benchmark --gin_file=gin/j1_cifar.gin --gin_param='Recipe.batch_size=32'
 
-builds the k x n_h network and k x n_h plain Keras networks of the same widths on random
-images, runs them in turn and prints the ratio of their step times.
+builds the network of k tasks at n_h levels and k x n_h plain Keras networks of the same widths,
+runs their steps in turn on random images, and prints the ratio of their times.
 """
 
 from absl import flags
@@ -11,7 +11,7 @@ from absl import flags
 from experiments import programs
 
 programs.define_gin_flags()
-_ROUNDS = flags.DEFINE_integer("rounds", 5, "Timed rounds.", lower_bound=1)
+_ROUNDS = flags.DEFINE_integer("rounds", 5, "Number of timed rounds.", lower_bound=1)
 
 
 def main(_):

@@ -1,13 +1,13 @@
-"""Joint learning of several tasks, in one network at several memory levels or by another method.
+"""Joint learning: several tasks at once, in one network with several memory levels.
 
     python -m experiments.joint --gin_file=gin/quickstart.gin
 
-trains the scenario of a gin file and writes a run folder. The same command continues a run that
-was interrupted. A second file chooses a compared method:
+trains the scenario of a gin file and writes a run folder. If it is interrupted, the same command
+continues. A second file chooses a compared method:
 
     python -m experiments.joint --gin_file=gin/j1_cifar.gin --gin_file=gin/methods/packnet.gin
 
---seeds=0,1,2 runs it once for each seed.
+--seeds=0,1,2 does one run for each seed.
 """
 
 from absl import flags

@@ -50,11 +50,11 @@ def run(main: Callable[[list[str]], None]) -> None:
     show_logs = flags.DEFINE_bool(
         "framework_logs",
         False,
-        "Show what TensorFlow logs about itself. Its warnings always appear.",
+        "Show what TensorFlow and its tools log about themselves. Warnings always appear.",
     )
 
     def guarded(argv):
-        if not flags.FLAGS["verbosity"].present:
+        if not show_logs.value and not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # TFDS logs each file that it opens
         try:
             if len(argv) > 1:

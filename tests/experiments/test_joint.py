@@ -60,6 +60,14 @@ def test_results(finished):
         assert f"{output['accuracy']:.2%}" in printed
 
 
+def test_framework_logs_are_shown_on_request(finished, run_program):
+    """In a process of its own: TensorFlow logs these lines when it is imported."""
+    folder, _ = finished
+    done = run_program("experiments.joint", *SHORT, f"--run_dir={folder}", "--framework_logs")
+    assert done.returncode == 0
+    assert "oneDNN" in done.stderr or "cpu_feature_guard" in done.stderr
+
+
 def test_the_same_command_reports_a_finished_run(finished, run_forked):
     folder, _ = finished
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
