@@ -66,6 +66,6 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.19"],
         "export": EXPORT,
-        "test": [*EXPORT, "hypothesis", "jax", "markdown-it-py", "pytest", "ruff"],
+        "test": [*EXPORT, "hypothesis", "jax", "markdown-it-py", "pytest", "pytest-xdist", "ruff"],
     },
 )
