@@ -1,20 +1,56 @@
-"""Real image files for the tests that need them, and programs run as a user runs them."""
+"""The slow tier; real image files; programs run as a user runs them, or forked to save time."""
 
 import functools
+import multiprocessing
 import os
 import pathlib
 import subprocess
 import sys
 
+import forked_program
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
+TESTS = pathlib.Path(__file__).parent
+# Files and folders of tests that train, export or start programs. `-m "not slow"` leaves them out.
+SLOW = (
+    "benchmarks",
+    "comparison/test_reading.py",
+    "comparison/test_report.py",
+    "comparison/test_tensorboard.py",
+    "data/test_preparation.py",
+    "data/test_sources.py",
+    "data/test_tiny_imagenet.py",
+    "docs/test_examples.py",
+    "experiments",
+    "export",
+    "methods",
+    "networks/test_extraction.py",
+    "networks/test_jax.py",
+    "networks/test_own_backbones.py",
+    "runtime/test_damage.py",
+    "runtime/test_device.py",
+    "runtime/test_memory.py",
+    "runtime/test_predict.py",
+    "runtime/test_predictor.py",
+    "test_distribution.py",
+    "training/test_fitting.py",
+    "training/test_real_images.py",
+    "training/test_version_0_1.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        file = item.path.relative_to(TESTS)
+        if any(file.is_relative_to(slow) for slow in SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> pathlib.Path:
     """The folder of real image data beside the checkout, or where DVN_TF_TEST_DATA says."""
-    beside = pathlib.Path(__file__).parents[1].parent / "shared" / "data"
+    beside = ROOT.parent / "shared" / "data"
     folder = pathlib.Path(os.environ.get("DVN_TF_TEST_DATA", beside))
     if not folder.is_dir():
         pytest.skip(f"no image data in {folder} (set DVN_TF_TEST_DATA)")
@@ -67,6 +103,44 @@ def run_python():
 
     def run(code: str, cwd=ROOT, args=(), **env) -> subprocess.CompletedProcess:
         return _run(["-c", code, *map(str, args)], cwd, **env)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def start_forked(tmp_path_factory):
+    """A function that starts a program of this project; see `run_forked`.
+
+    It returns the process, and a function that waits for it as `subprocess.run` does.
+    """
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["dvn_tf.training.runs", "dvn_tf.training.configuration"])
+
+    def start(module: str, *arguments, cwd=ROOT):
+        folder = tmp_path_factory.mktemp("output")
+        files = [str(folder / name) for name in ("stdout", "stderr")]
+        arguments = [str(argument) for argument in arguments]
+        process = server.Process(
+            target=forked_program.run, args=(module, arguments, str(cwd), *files)
+        )
+        process.start()
+
+        def wait() -> subprocess.CompletedProcess:
+            process.join(timeout=600)
+            texts = [pathlib.Path(file).read_text() for file in files]
+            return subprocess.CompletedProcess([module, *arguments], process.exitcode, *texts)
+
+        return process, wait
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def run_forked(start_forked):
+    """Like `run_program`, without the seconds that importing TensorFlow takes."""
+
+    def run(module: str, *arguments, cwd=ROOT) -> subprocess.CompletedProcess:
+        return start_forked(module, *arguments, cwd=cwd)[1]()
 
     return run
 

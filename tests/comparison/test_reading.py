@@ -128,12 +128,12 @@ def damaged_history(runs):
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_bad_runs(run_program, j1, tmp_path, spoil, parts):
+def test_bad_runs(run_forked, j1, tmp_path, spoil, parts):
     report = tmp_path / "report"
     report.mkdir()
     (report / "report.md").write_text("the report of before")
     spoil(j1)
-    done = run_program("experiments.compare", f"--runs={j1}", f"--report_dir={report}")
+    done = run_forked("experiments.compare", f"--runs={j1}", f"--report_dir={report}")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("error: "), done.stderr
     for part in parts:
@@ -146,8 +146,8 @@ def test_bad_runs(run_program, j1, tmp_path, spoil, parts):
 
 
 @pytest.mark.parametrize("flag", [(), ("--runs=",), ("--runs=/no/such/folder",)])
-def test_no_runs_to_read(run_program, flag):
-    done = run_program("experiments.compare", *flag)
+def test_no_runs_to_read(run_forked, flag):
+    done = run_forked("experiments.compare", *flag)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ") and "Traceback" not in done.stderr
     assert "--runs" in done.stderr

@@ -19,9 +19,9 @@ def sections(text):
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def test_program_writes_the_report(run_program, j1):
+def test_program_writes_the_report(run_forked, j1):
     (j1 / "dvn" / "seed1" / "results.json").unlink()
-    done = run_program("experiments.compare", f"--runs={j1}")
+    done = run_forked("experiments.compare", f"--runs={j1}")
     assert done.returncode == 0, done.stderr
     assert f"The report is in {j1}/report/report.md" in done.stdout
     assert "DVN, level 2 (100 %): " in done.stdout and "(2 seeds: 0, 2)" in done.stdout
@@ -218,7 +218,7 @@ def test_epochs_without_evaluation_are_left_out(j1):
     assert list(read_comparison(j1).curve("dvn", "cifar10", 1).index) == [2, 4]
 
 
-def test_the_command_in_the_report_works(run_program, j1, tmp_path):
+def test_the_command_in_the_report_works(run_forked, j1, tmp_path):
     out = tmp_path / "a folder"
     write_report(j1, out)
     text = (out / "report.md").read_text()
@@ -230,5 +230,5 @@ def test_the_command_in_the_report_works(run_program, j1, tmp_path):
         check=True,
     )
     module, *arguments = done.stdout.splitlines()
-    assert run_program(module, *arguments).returncode == 0
+    assert run_forked(module, *arguments).returncode == 0
     assert (out / "report.md").read_text() == text

@@ -90,7 +90,7 @@ BAD = {
     "table of a growing network": (
         "sequential",
         [S1, "--gin_param=Scenario.num_units = 4"],
-        "Scenario.num_units would contradict",
+        "which contradicts Scenario.num_units: leave it out",
     ),
     "missing initial run": ("sequential", [*HEADS_ONLY, "--initial_run=nowhere"], "in nowhere"),
     "name of version 0.1": ("sequential", [*HEADS_ONLY, "--old_run=nowhere"], "in nowhere"),

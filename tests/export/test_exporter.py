@@ -22,9 +22,9 @@ def installed(name):
 
 
 @pytest.fixture(scope="module")
-def exported(run_dir, run_program):
+def exported(run_dir, run_forked):
     """The run exported by the program in its default formats, and the manifest."""
-    done = run_program("experiments.export", f"--run_dir={run_dir}")
+    done = run_forked("experiments.export", f"--run_dir={run_dir}")
     assert done.returncode == 0, done.stderr
     folder = run_dir / "export"
     assert str(folder) in done.stdout
@@ -123,8 +123,8 @@ def test_bad_bundle(run_dir, tmp_path):
         export.export_bundle(run_dir, ["cats/level1"], tmp_path)
 
 
-def test_a_run_that_is_not_finished(tmp_path, run_program):
-    done = run_program("experiments.export", f"--run_dir={tmp_path}")
+def test_a_run_that_is_not_finished(tmp_path, run_forked):
+    done = run_forked("experiments.export", f"--run_dir={tmp_path}")
     assert done.returncode == 1
     [line] = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert "holds no trained network (model.keras)" in line
