@@ -4,11 +4,15 @@ import os
 import runpy
 import sys
 
+from experiments import framework_logs
+
 
 def run(module: str, arguments: list[str], folder: str, stdout: str, stderr: str) -> None:
     """Runs a program in a folder, with its output in two files."""
     os.chdir(folder)
     for number, path in ((1, stdout), (2, stderr)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
+    if "--framework_logs" not in arguments:
+        framework_logs.hide()  # a fork may log before the program hides it itself
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
