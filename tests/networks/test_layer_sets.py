@@ -2,6 +2,7 @@
 
 import inspect
 
+import numpy as np
 import pytest
 
 from dvn_tf.errors import UserError
@@ -53,3 +54,12 @@ def test_a_parameter_free_shortcut_of_a_concatenation_is_refused():
     ):
         with pytest.raises(UserError, match="not from a concatenation of 2"):
             layers.shortcut(x, 16, 2)
+
+
+def test_a_concatenation_keeps_the_order_of_its_layers():
+    """Of an input layer, which is not partitioned, unit 2 takes its own channels 2 and 3 of 4."""
+    layers = PlainLayers(UnitPartition.even(2), (2,), 0.0, "float32")
+    x, y = np.arange(4.0).reshape(1, 1, 1, 4), np.array([[[[9.0]]]])
+    joined = layers.concatenate(Features([x], (4,)), Features([y], (2,), partitioned=True))
+    assert (joined.widths, joined.width, joined.partitioned) == ((4, 2), 6, True)
+    np.testing.assert_array_equal(np.ravel(joined.tensors[0]), [2, 3, 9])
