@@ -44,11 +44,15 @@ def current_weights(file: str | os.PathLike) -> Iterator[pathlib.Path]:
     """
     path = pathlib.Path(file)
     archived = path.suffix == ".keras"
-    weights = zipfile.ZipFile(path).read(_WEIGHTS) if archived else path.read_bytes()
-    renamed = _renamed(weights)
-    if renamed is None:
+    if archived:
+        with zipfile.ZipFile(path) as archive:
+            weights = archive.read(_WEIGHTS)
+    else:
+        weights = path.read_bytes()
+    if _OLD_NORM.encode() not in weights:
         yield path
         return
+    renamed = _renamed(weights)
     with tempfile.TemporaryDirectory() as folder:
         copy = pathlib.Path(folder, path.name)
         if archived:
@@ -60,8 +64,8 @@ def current_weights(file: str | os.PathLike) -> Iterator[pathlib.Path]:
         yield copy
 
 
-def _renamed(weights: bytes) -> bytes | None:
-    """An HDF5 file with the groups of old classes renamed; None where it has none."""
+def _renamed(weights: bytes) -> bytes:
+    """An HDF5 file with the groups of old classes renamed."""
     image = io.BytesIO(weights)
     with h5py.File(image, "r+") as file:
         old = []
@@ -69,7 +73,7 @@ def _renamed(weights: bytes) -> bytes | None:
         for name in old:
             parent, _, leaf = name.rpartition("/")
             file.move(name, f"{parent}/{leaf.replace(_OLD_NORM, _NORM)}")
-    return image.getvalue() if old else None
+    return image.getvalue()
 
 
 def _is_old(name: str) -> bool:
