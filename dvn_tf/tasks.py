@@ -56,6 +56,16 @@ def head_name(task: str, level: int) -> str:
     return f"{task}_level{level}_head"
 
 
+def size_name(density: float) -> str:
+    """What reports and TensorBoard call the size of a virtual network: "full", "25 %".
+
+    Args:
+        density: its share of the whole backbone's parameters, in the paper's count (section 4.2).
+    """
+    percent = round(100 * density)
+    return "full" if percent >= 100 else f"{percent} %" if percent else "under 1 %"
+
+
 def common_map_size(tasks: Sequence[TaskInfo], map_size: int | None = None) -> int:
     """Height in pixels of the maps where tasks meet: as given, or the smallest image's up to 32."""
     return map_size or min(32, *(task.image_shape[0] for task in tasks))
