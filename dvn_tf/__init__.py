@@ -22,7 +22,7 @@ from dvn_tf.networks.plain_network import plain_network
 from dvn_tf.tasks import TaskInfo
 from dvn_tf.units import UnitPartition, UnitTable
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = [
     "METHODS",
     "DeepVirtualNetwork",

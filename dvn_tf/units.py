@@ -133,7 +133,7 @@ class UnitTable:
 
     Args:
         rows: for each task, for each level, the units used. Within a row, each level contains the
-            level before it and more (h^p is a subset of h^q for p <= q, Eq. 4).
+            level before it (h^p is a subset of h^q for p <= q, Eq. 4). Two levels may be equal.
         num_units: the number of units U of the network; None means the highest unit named.
 
     Raises:
@@ -187,10 +187,10 @@ class UnitTable:
                     f"{where} of the table uses units {units}; the network has units "
                     f"1..{self.num_units}"
                 )
-            if level > 1 and not set(row[level - 2]) < set(units):
+            if level > 1 and not set(row[level - 2]) <= set(units):
                 raise UserError(
                     f"{where} of the table uses units {units}, which do not contain the units "
-                    f"{row[level - 2]} of the level below and more: levels must be nested"
+                    f"{row[level - 2]} of the level below: levels must be nested"
                 )
 
     @classmethod
@@ -214,10 +214,11 @@ class UnitTable:
             num_units: number of units U; None means k, as in the paper.
             num_levels: number of levels n_h, level l having l units; None means U.
             level_sizes: instead of `num_levels`, the number of units of every level, such
-                as (2, 3, 4) for the paper's J3 (densities 4/16, 9/16, 1).
+                as (2, 3, 4) for the paper's J3 (densities 4/16, 9/16, 1). Neighbours may be equal.
 
         Raises:
-            UserError: if there are more levels than units or the sizes do not increase.
+            UserError: if `num_levels` is more than the units, or a size is smaller than the one
+                before or more than the units.
         """
         num_units = num_tasks if num_units is None else num_units
         if num_tasks < 1 or num_units < 1:
@@ -229,15 +230,15 @@ class UnitTable:
         sizes = tuple(level_sizes)
         if not sizes:
             raise UserError("a table needs at least one level")
-        if len(sizes) > num_units:
+        if num_levels is not None and num_levels > num_units:
             raise UserError(
                 f"{len(sizes)} levels need at least {len(sizes)} units, but there are {num_units}: "
                 "use more units or fewer levels"
             )
-        increasing = all(low < high for low, high in itertools.pairwise(sizes))
-        if sizes[0] < 1 or sizes[-1] > num_units or not increasing:
+        nested = all(low <= high for low, high in itertools.pairwise(sizes))
+        if sizes[0] < 1 or sizes[-1] > num_units or not nested:
             raise UserError(
-                f"level sizes {sizes} must increase from at least 1 to at most {num_units} units"
+                f"level sizes {sizes} must rise from at least 1 to at most {num_units} units"
             )
         return cls(
             tuple(

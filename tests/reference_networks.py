@@ -160,11 +160,9 @@ class Reference:
         self.stocks = {}  # name: layer, whose weights are the physical network's own
         image = keras.Input(info.image_shape, dtype="float64")
         x = self.stock(
-            image,
+            keras.layers.ZeroPadding2D(1)(image),
             f"{info.name}_input_conv",
-            keras.layers.Conv2D(
-                case.backbone.input_width, 3, stride, padding="same", use_bias=False
-            ),
+            keras.layers.Conv2D(case.backbone.input_width, 3, stride, use_bias=False),
         )
         builder = self.resnet if isinstance(case.backbone, ResNet) else self.wide_resnet
         x = keras.layers.GlobalAveragePooling2D()(builder(x))
@@ -182,10 +180,9 @@ class Reference:
     def conv(self, x, name, rows, width, stride=1):
         columns = self.case.owned(width, self.units)
         kernel = np.asarray(self.network.get_layer(name).kernel)[:, :, rows][:, :, :, columns]
-        layer = keras.layers.Conv2D(
-            len(columns), kernel.shape[0], stride, padding="same", use_bias=False
-        )
-        y = layer(x)
+        size = kernel.shape[0]  # 3 or 1, padded as the original networks are
+        layer = keras.layers.Conv2D(len(columns), size, stride, use_bias=False)
+        y = layer(keras.layers.ZeroPadding2D(size // 2)(x))
         layer.set_weights([kernel])
         self.convs[name] = layer, rows, columns
         return y

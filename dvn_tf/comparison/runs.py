@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dvn_tf.errors import UserError
-from dvn_tf.training.schema import COST, MEASURED, RESULTS, RUN, SCHEMA_VERSION, TASK
+from dvn_tf.training.schema import COST, MEASURED, RUN, SCHEMA_VERSION, TASK, results_schema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -196,20 +196,52 @@ def _read_results(file: pathlib.Path) -> dict:
     """What a results.json holds, checked."""
     results = read_json(file)
     version = results.get("schema_version", 1) if isinstance(results, dict) else SCHEMA_VERSION
-    if version != SCHEMA_VERSION:
+    if version not in (1, SCHEMA_VERSION):
         raise UserError(
-            f"{file} has schema version {version!r}, and this dvn_tf reads version "
+            f"{file} has schema version {version!r}, and this dvn_tf reads versions 1 to "
             f"{SCHEMA_VERSION}: install the dvn_tf that wrote it, or move its run away"
         )
     try:
-        _check(results, RESULTS, "")
+        _check(results, results_schema(version), "")
         _check_names(results)
+        if version == 1:
+            _add_counts(results)
+        _check_counts(results)
     except _DamageError as damage:
         raise UserError(
             f"{file} is incomplete or damaged ({damage}): delete it, and the run's command "
             "writes it again"
         ) from None
     return results
+
+
+def _add_counts(results: dict) -> None:
+    """Brings schema version 1 to today's form: a count is what its accuracy was rounded from."""
+    for _, name, output in _measured(results):
+        total = results["tasks"][name.rpartition("/level")[0]]["test_images"]
+        correct = round(output["accuracy"] * total)
+        output |= {"correct": correct, "total": total, "accuracy": correct / max(1, total)}
+    results["provenance"] = None
+
+
+def _measured(results: dict) -> Iterator[tuple[str, str, dict]]:
+    """Where an output was measured, its name, and the figures; all places one after the other."""
+    places = {"outputs": results["outputs"]}
+    for number, stage in enumerate(results["stages"], start=1):
+        places[f"stages.{number}.outputs"] = stage["outputs"]
+    for place, outputs in places.items():
+        for name, output in outputs.items():
+            yield f"{place}.{name}", name, output
+
+
+def _check_counts(results: dict) -> None:
+    """Checks that accuracies are the quotients of their counts."""
+    for place, _, output in _measured(results):
+        correct, total = output["correct"], output["total"]
+        if not 0 <= correct <= total or total < 1 or output["accuracy"] != correct / total:
+            raise _DamageError(
+                f"'{place}' has {correct} of {total} correct and accuracy {output['accuracy']}"
+            )
 
 
 class _DamageError(Exception):
@@ -238,16 +270,12 @@ def _check_names(results: dict) -> None:
         raise _DamageError(f"'kind' is {results['kind']!r}, not joint or sequential")
     if not results["tasks"]:
         raise _DamageError("'tasks' is {}")
-    places = {"outputs": results["outputs"]}
-    for number, stage in enumerate(results["stages"], start=1):
-        places[f"stages.{number}.outputs"] = stage["outputs"]
-    for place, outputs in places.items():
-        for name, output in outputs.items():
-            task, _, level = name.rpartition("/level")
-            if task not in results["tasks"] or not level.isdecimal():
-                raise _DamageError(f"'{place}.{name}' is of no task and level")
-            if not 0 <= output["accuracy"] <= 1:
-                raise _DamageError(f"'{place}.{name}.accuracy' is {output['accuracy']}")
+    for place, name, output in _measured(results):
+        task, _, level = name.rpartition("/level")
+        if task not in results["tasks"] or not level.isdecimal():
+            raise _DamageError(f"'{place}' is of no task and level")
+        if not 0 <= output["accuracy"] <= 1:
+            raise _DamageError(f"'{place}.accuracy' is {output['accuracy']}")
     for task in results["tasks"]:
         if not _levels(results["outputs"], task):
             raise _DamageError(f"'outputs' has none of task {task!r}")

@@ -19,6 +19,7 @@ from dvn_tf.files import atomic_folder
 from dvn_tf.networks.convolution import locate, take_block
 from dvn_tf.networks.layer_sets import Features
 from dvn_tf.networks.network import DeepVirtualNetwork
+from dvn_tf.networks.padding import pad_and_convolve
 from dvn_tf.networks.plain_layers import PlainLayers
 from dvn_tf.tasks import TaskInfo, head_name
 from dvn_tf.units import Units
@@ -111,7 +112,7 @@ class Bundle:
         def function(images):
             x = network.get_layer(f"{task.name}_normalize")(keras.ops.cast(images, "float32"))
             kernel = self.variable(stem.name, lambda: stem.kernel)
-            x = keras.ops.conv(x, kernel, strides=network.input_stride(task), padding="same")
+            x = pad_and_convolve(x, kernel, network.input_stride(task), network.padding)
             [feature] = network.backbone(Features([x], (width,)), layers).tensors
             outputs = head(feature)
             if self._output == "probabilities":
@@ -144,7 +145,7 @@ class BundledLayers(PlainLayers):
     """
 
     def __init__(self, bundle: Bundle, index: int, units: Units):
-        super().__init__(bundle.network.partition, units, 0.0, "float32")
+        super().__init__(bundle.network.partition, units, 0.0, "float32", bundle.network.padding)
         self.bundle = bundle
         self.index = index
         self.group = bundle.group(units)
@@ -158,7 +159,7 @@ class BundledLayers(PlainLayers):
         )
         rows = self._intervals(x.widths) if x.partitioned else ((0, x.width),)
         kernel = take_block(keras.ops.convert_to_tensor(kernel), rows, self._intervals((width,)))
-        y = keras.ops.conv(x.tensors[0], kernel, strides=stride, padding="same")
+        y = pad_and_convolve(x.tensors[0], kernel, stride, self.padding)
         return Features([y], (width,), partitioned=True)
 
     def norm(self, x: Features, *, name) -> Features:

@@ -110,10 +110,11 @@ class FoldedLayers(PlainLayers):
         partition: the channel fractions of the units.
         units: the units whose channels the network has.
         folds: {convolution: normalization}, from `find_folds`.
+        padding: see `dvn_tf.networks.padding`.
     """
 
-    def __init__(self, partition: UnitPartition, units: Units, folds: dict[str, str]):
-        super().__init__(partition, units, weight_decay=0.0, policy="float32")
+    def __init__(self, partition: UnitPartition, units: Units, folds: dict[str, str], padding: str):
+        super().__init__(partition, units, 0.0, "float32", padding)
         self.folds = folds
 
     def has_bias(self, conv: str) -> bool:
@@ -128,10 +129,12 @@ class FoldedLayers(PlainLayers):
 def _folded_model(network, task, units, folds, head: str, raw: bool) -> keras.Model:
     """The virtual network of some units, with the weights that Keras starts it with."""
     backbone, width = network.backbone, network.backbone.input_width
-    layers = FoldedLayers(network.partition, units, folds)
+    layers = FoldedLayers(network.partition, units, folds, network.padding)
     image = keras.Input(task.image_shape, dtype="uint8" if raw else "float32", name="images")
     stride, use_bias = network.input_stride(task), layers.has_bias(f"{task.name}_input_conv")
-    stem = input_layer(image, task, width, stride, 0.0, "float32", use_bias)
+    stem = input_layer(
+        image, task, width, stride, 0.0, "float32", use_bias, padding=network.padding
+    )
     [feature] = backbone(Features([stem], (width,)), layers).tensors
     outputs = network.heads[task.name].build(feature, task.num_classes, name=head, policy="float32")
     if raw:

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from dvn_tf.networks.padding import SAME, SYMMETRIC, pad_and_convolve
 from dvn_tf.units import UnitPartition, Units
 
 Intervals = tuple[tuple[int, int], ...]
@@ -40,6 +41,7 @@ class UnitConv2D(keras.layers.Layer):
         frozen_units: units whose block takes no gradient and no decay: it stays the same, bit
             for bit, while connections from and to other units are trained (PackNet+).
         partitioned_input: whether the input is divided into units; that of an input layer is not.
+        padding: see `dvn_tf.networks.padding`.
 
     Call arguments:
         inputs: for each virtual network (batch, height, width, channels of its input units).
@@ -71,6 +73,7 @@ class UnitConv2D(keras.layers.Layer):
         stored_units: Units | None = None,
         frozen_units: Units = (),
         partitioned_input: bool = True,
+        padding: str = SYMMETRIC,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -84,6 +87,7 @@ class UnitConv2D(keras.layers.Layer):
         self.stored_units = _as_units(stored_units)
         self.frozen_units = tuple(frozen_units)
         self.partitioned_input = partitioned_input
+        self.padding = padding
         self.partition = UnitPartition(self.fractions)
         self.partition.bounds(filters)
 
@@ -126,7 +130,7 @@ class UnitConv2D(keras.layers.Layer):
         kernels = self._nested_kernels(set(wanted))
         # Each x (b, h, w, c_in) becomes (b, h / strides, w / strides, c_out).
         return [
-            ops.conv(x, kernels[blocks], strides=self.strides, padding="same")
+            pad_and_convolve(x, kernels[blocks], self.strides, self.padding)
             for x, blocks in zip(inputs, wanted, strict=True)
         ]
 
@@ -205,7 +209,13 @@ class UnitConv2D(keras.layers.Layer):
             "stored_units": self.stored_units,
             "frozen_units": self.frozen_units,
             "partitioned_input": self.partitioned_input,
+            "padding": self.padding,
         }
+
+    @classmethod
+    def from_config(cls, config: dict) -> "UnitConv2D":
+        # Versions before 0.3 named no padding, and had TensorFlow's.
+        return cls(**{"padding": SAME, **config})
 
 
 def take_channels(x, intervals: Intervals, axis: int):

@@ -43,7 +43,9 @@ def distilling_network(
         if task.name != new_task:
             goal = kept[output_name(task.name, highest)]
             outputs[name] = keras.ops.stack([student[name], goal], axis=1)
-    return keras.Model({new_task: image}, outputs, name="distilling_network")
+    model = keras.Model({new_task: image}, outputs, name="distilling_network")
+    model.dtype_policy = network.dtype_policy
+    return model
 
 
 def _seen_by(task: TaskInfo, image, info: TaskInfo):

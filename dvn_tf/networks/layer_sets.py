@@ -23,6 +23,7 @@ import keras
 
 from dvn_tf.errors import UserError
 from dvn_tf.networks.convolution import take_channels
+from dvn_tf.networks.padding import SYMMETRIC
 from dvn_tf.units import UnitPartition, Units
 
 X = TypeVar("X")
@@ -38,7 +39,7 @@ class LayerSet(Generic[X]):
     """
 
     def conv(self, x: X, width: int, kernel_size: int, stride: int, *, name: str) -> X:
-        """A convolution with "same" padding and no bias.
+        """A convolution without bias that pads (kernel_size - 1) / 2 pixels on every side.
 
         Args:
             x: (b, h, w, c).
@@ -140,13 +141,22 @@ class TensorLayers(LayerSet[Features]):
         units: for each virtual network the units that it uses.
         weight_decay: see `UnitConv2D`.
         policy: the Keras dtype policy.
+        padding: see `dvn_tf.networks.padding`.
     """
 
-    def __init__(self, partition: UnitPartition, units: list[Units], weight_decay: float, policy):
+    def __init__(
+        self,
+        partition: UnitPartition,
+        units: list[Units],
+        weight_decay: float,
+        policy,
+        padding: str = SYMMETRIC,
+    ):
         self.partition = partition
         self.units = units
         self.weight_decay = weight_decay
         self.policy = policy
+        self.padding = padding
 
     def relu(self, x: Features) -> Features:
         """See `LayerSet.relu`."""

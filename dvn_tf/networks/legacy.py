@@ -1,7 +1,8 @@
 """What version 0.1 wrote, brought to today's form when it is read.
 
 Names of Keras classes are part of its files: they are paths in HDF5. Version 0.1 called
-`SwitchableBatchNormalization` otherwise, and kept DA-CNN's layers as widths in its tasks.
+`SwitchableBatchNormalization` otherwise, and kept DA-CNN's layers as widths in its tasks. Versions
+before 0.3 padded as TensorFlow does and named no padding.
 """
 
 import contextlib
@@ -14,13 +15,15 @@ from collections.abc import Iterator
 
 import h5py
 
+from dvn_tf.networks.padding import SAME
+
 _OLD_NORM, _NORM = "stream_batch_normalization", "switchable_batch_normalization"
 _WEIGHTS = "model.weights.h5"  # of a `.keras` archive
 
 
 def current_config(config: dict) -> dict:
     """The configuration of a `DeepVirtualNetwork` in today's form, as a copy."""
-    config = {**config, "tasks": [dict(task) for task in config["tasks"]]}
+    config = {"padding": SAME, **config, "tasks": [dict(task) for task in config["tasks"]]}
     for task in config["tasks"]:
         if widths := task.pop("head_layers", ()):
             config.setdefault("heads", {})[task["name"]] = {

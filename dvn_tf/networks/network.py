@@ -18,6 +18,7 @@ from dvn_tf.networks.heads import Head
 from dvn_tf.networks.layer_sets import Features
 from dvn_tf.networks.legacy import current_config, current_weights
 from dvn_tf.networks.normalization import SwitchableBatchNormalization
+from dvn_tf.networks.padding import SYMMETRIC
 from dvn_tf.networks.plain_layers import input_layer
 from dvn_tf.networks.plain_network import plain_network
 from dvn_tf.networks.virtual_layers import VirtualLayers
@@ -45,6 +46,8 @@ class DeepVirtualNetwork(keras.Model):
         frozen_units: units whose weights training leaves as they are, see `UnitConv2D`.
         heads: {task: what turns its features into logits}; a task that is not named has one
             fully connected layer.
+        padding: see `dvn_tf.networks.padding`; `SAME` is for networks that versions before 0.3
+            trained.
 
     Units that no virtual network uses take no memory: the kernels store those of the table.
 
@@ -73,6 +76,7 @@ class DeepVirtualNetwork(keras.Model):
         dtype: str | keras.DTypePolicy | None = None,
         frozen_units: Units = (),
         heads: Mapping[str, Head] | None = None,
+        padding: str = SYMMETRIC,
         **kwargs,
     ):
         tasks = tuple(tasks)
@@ -88,13 +92,13 @@ class DeepVirtualNetwork(keras.Model):
             for level in range(1, table.num_levels + 1)
         ]
         units = [table.units(row, level) for _, row, level in virtual_networks]
-        layers = VirtualLayers(partition, units, weight_decay, policy, frozen_units)
+        layers = VirtualLayers(partition, units, weight_decay, policy, frozen_units, padding)
         inputs, stems = {}, {}
         for task, stride in zip(tasks, input_strides(tasks, map_size), strict=True):
             image = keras.Input(task.image_shape, name=task.name)
             inputs[task.name] = image
             stems[task.name] = input_layer(
-                image, task, backbone.input_width, stride, weight_decay, policy
+                image, task, backbone.input_width, stride, weight_decay, policy, padding=padding
             )
         stem = Features(
             [stems[task.name] for task, _, _ in virtual_networks], (backbone.input_width,)
@@ -111,6 +115,7 @@ class DeepVirtualNetwork(keras.Model):
             for (task, _, level), feature in zip(virtual_networks, features.tensors, strict=True)
         }
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        self.dtype_policy = policy  # Keras scales the loss of models whose own policy is float16
         self.tasks = tasks
         self.table = table
         self.backbone = backbone
@@ -120,6 +125,7 @@ class DeepVirtualNetwork(keras.Model):
         self.policy = policy
         self.frozen_units = frozen_units
         self.heads = heads
+        self.padding = padding
         self.feature_widths = features.widths
         self.norms = layers.norms
 
@@ -188,6 +194,7 @@ class DeepVirtualNetwork(keras.Model):
             head=self.heads[task],
             head_name=head_name(task, level),
             name=f"{task}_level{level}",
+            padding=self.padding,
         )
         index = list(self.virtual_networks).index(name)
         for layer in plain.layers:
@@ -209,6 +216,7 @@ class DeepVirtualNetwork(keras.Model):
             "heads": {
                 name: keras.saving.serialize_keras_object(head) for name, head in self.heads.items()
             },
+            "padding": self.padding,
             "name": self.name,
         }
 

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 
 from dvn_tf.networks.layer_sets import Features, TensorLayers, at_least_single, decay
+from dvn_tf.networks.padding import SYMMETRIC, stock_convolution
 from dvn_tf.tasks import TaskInfo
 from dvn_tf.units import UnitPartition, Units
 
@@ -19,25 +20,34 @@ class PlainLayers(TensorLayers):
         units: the units whose channels the network has.
         weight_decay: see `UnitConv2D`.
         policy: the Keras dtype policy.
+        padding: see `dvn_tf.networks.padding`.
     """
 
-    def __init__(self, partition: UnitPartition, units: Units, weight_decay: float, policy):
-        super().__init__(partition, [units], weight_decay, policy)
+    def __init__(
+        self,
+        partition: UnitPartition,
+        units: Units,
+        weight_decay: float,
+        policy,
+        padding: str = SYMMETRIC,
+    ):
+        super().__init__(partition, [units], weight_decay, policy, padding)
 
     def conv(self, x: Features, width: int, kernel_size: int, stride: int, *, name) -> Features:
         """A `Conv2D` with as many filters as the units have channels."""
         [units] = self.units
-        layer = keras.layers.Conv2D(
+        y = stock_convolution(
+            x.tensors[0],
             self.partition.width(width, units),
             kernel_size,
             stride,
-            padding="same",
+            self.padding,
+            policy=self.policy,
             use_bias=self.has_bias(name),
             kernel_regularizer=decay(self.weight_decay),
-            dtype=self.policy,
             name=name,
         )
-        return Features([layer(x.tensors[0])], (width,), partitioned=True)
+        return Features([y], (width,), partitioned=True)
 
     def has_bias(self, conv: str) -> bool:
         """Whether a convolution has a bias: none has, batch normalization has an offset."""
@@ -59,6 +69,7 @@ def input_layer(
     weight_decay: float,
     policy,
     use_bias: bool = False,
+    padding: str = SYMMETRIC,
 ):
     """A task's own input layer (section 4.2): normalization of the pixels and a convolution.
 
@@ -72,6 +83,7 @@ def input_layer(
         weight_decay: see `UnitConv2D`.
         policy: the Keras dtype policy.
         use_bias: whether the convolution has a bias.
+        padding: see `dvn_tf.networks.padding`.
 
     Returns:
         (batch, height / stride, width / stride, `width`), rounded up.
@@ -84,13 +96,14 @@ def input_layer(
         dtype=at_least_single(policy),
         name=f"{task.name}_normalize",
     )(image)
-    return keras.layers.Conv2D(
+    return stock_convolution(
+        image,
         width,
         3,
         stride,
-        padding="same",
+        padding,
+        policy=policy,
         use_bias=use_bias,
         kernel_regularizer=decay(weight_decay),
-        dtype=policy,
         name=f"{task.name}_input_conv",
-    )(image)
+    )

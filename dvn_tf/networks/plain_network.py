@@ -5,6 +5,7 @@ import keras
 from dvn_tf.networks.backbones import Backbone
 from dvn_tf.networks.heads import Head
 from dvn_tf.networks.layer_sets import Features
+from dvn_tf.networks.padding import SYMMETRIC
 from dvn_tf.networks.plain_layers import PlainLayers, input_layer
 from dvn_tf.tasks import TaskInfo, input_strides
 from dvn_tf.units import UnitPartition, Units
@@ -21,6 +22,7 @@ def plain_network(
     head: Head | None = None,
     head_name: str = "head",
     name: str | None = None,
+    padding: str = SYMMETRIC,
 ) -> keras.Model:
     """A network of stock Keras layers: a whole backbone, or one at the widths of some units.
 
@@ -35,6 +37,7 @@ def plain_network(
         head: what turns features into logits; None is one fully connected layer.
         head_name: name of the last layer.
         name: of the model.
+        padding: see `dvn_tf.networks.padding`.
 
     Returns:
         A functional model from images (batch, height, width, channels) to logits.
@@ -42,12 +45,16 @@ def plain_network(
     policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
     partition = partition or UnitPartition.even(1)
     units = units or tuple(range(1, partition.num_units + 1))
-    layers = PlainLayers(partition, units, weight_decay, policy)
+    layers = PlainLayers(partition, units, weight_decay, policy, padding)
     image = keras.Input(task.image_shape, name=task.name)
     stride = stride or input_strides([task])[0]
-    stem = input_layer(image, task, backbone.input_width, stride, weight_decay, policy)
+    stem = input_layer(
+        image, task, backbone.input_width, stride, weight_decay, policy, padding=padding
+    )
     [feature] = backbone(Features([stem], (backbone.input_width,)), layers).tensors
     logits = (head or Head()).build(
         feature, task.num_classes, name=head_name, weight_decay=weight_decay, policy=policy
     )
-    return keras.Model(image, logits, name=name)
+    model = keras.Model(image, logits, name=name)
+    model.dtype_policy = policy  # Keras scales the loss of models whose own policy is float16
+    return model

@@ -5,6 +5,7 @@ import dataclasses
 from dvn_tf.networks.convolution import UnitConv2D
 from dvn_tf.networks.layer_sets import Features, TensorLayers
 from dvn_tf.networks.normalization import SwitchableBatchNormalization
+from dvn_tf.networks.padding import SYMMETRIC
 from dvn_tf.units import UnitPartition, Units
 
 
@@ -17,6 +18,7 @@ class VirtualLayers(TensorLayers):
         weight_decay: see `UnitConv2D`.
         policy: the Keras dtype policy.
         frozen_units: see `UnitConv2D`.
+        padding: see `dvn_tf.networks.padding`.
 
     Attributes:
         stored_units: the units that any virtual network uses, which the kernels store.
@@ -30,8 +32,9 @@ class VirtualLayers(TensorLayers):
         weight_decay: float,
         policy,
         frozen_units: Units = (),
+        padding: str = SYMMETRIC,
     ):
-        super().__init__(partition, units, weight_decay, policy)
+        super().__init__(partition, units, weight_decay, policy, padding)
         self.frozen_units = frozen_units
         self.stored_units = tuple(sorted({unit for used in units for unit in used}))
         self.norms: dict[str, tuple[tuple[int, ...], bool]] = {}
@@ -48,6 +51,7 @@ class VirtualLayers(TensorLayers):
             stored_units=self.stored_units,
             frozen_units=self.frozen_units,
             partitioned_input=x.partitioned,
+            padding=self.padding,
             dtype=self.policy,
             name=name,
         )

@@ -11,6 +11,7 @@ from dvn_tf.methods.scenario import Scenario
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.tasks import TaskInfo
 from dvn_tf.training import callbacks
+from dvn_tf.training.optimizer import make_optimizer
 from dvn_tf.training.recipe import Recipe
 from dvn_tf.training.run_folder import RunFolder
 
@@ -55,28 +56,6 @@ def build_network(
     )
 
 
-def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """SGD with Nesterov momentum and the recipe's schedule, a function of the step alone."""
-    steps = recipe.epochs * steps_per_epoch
-    schedules = keras.optimizers.schedules
-    if recipe.schedule == "cosine":
-        warmup = round(recipe.warmup_epochs * steps_per_epoch)
-        rate = schedules.CosineDecay(
-            0.0 if warmup else recipe.learning_rate,
-            max(1, steps - warmup),
-            warmup_target=recipe.learning_rate if warmup else None,
-            warmup_steps=warmup,
-        )
-    elif recipe.schedule == "step":
-        # Keras keeps a rate up to and including the boundary's step; steps count from 0.
-        boundaries = [round(milestone * steps) - 1 for milestone in recipe.milestones]
-        rates = [recipe.learning_rate * recipe.decay_factor**n for n in range(len(boundaries) + 1)]
-        rate = schedules.PiecewiseConstantDecay(boundaries, rates)
-    else:
-        rate = recipe.learning_rate
-    return keras.optimizers.SGD(rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
-
-
 def compile_network(
     network: keras.Model, recipe: Recipe, steps_per_epoch: int, objective: dict
 ) -> None:
@@ -84,7 +63,8 @@ def compile_network(
 
     Keras creates the variables of optimizer and metrics in the first step, and TensorFlow traces a
     step a second time if the first trace created variables. For a k x n_h network, a trace takes
-    many seconds.
+    many seconds. Where the network computes in float16, Keras scales the loss, so that small
+    gradients do not vanish.
 
     Args:
         network: any functional model with logits, or a dict of them, as output.
@@ -92,8 +72,12 @@ def compile_network(
         steps_per_epoch: steps of an epoch.
         objective: arguments for `compile`, such as `objectives.joint_objective` gives.
     """
+    # JAX compiles every step unless it is told not to, and is several times slower without.
+    without_xla = "auto" if keras.backend.backend() == "jax" else False
     network.compile(
-        make_optimizer(recipe, steps_per_epoch), jit_compile=recipe.jit_compile, **objective
+        make_optimizer(recipe, steps_per_epoch),
+        jit_compile=recipe.jit_compile or without_xla,
+        **objective,
     )
     network.optimizer.build(network.trainable_variables)
     logits = keras.tree.map_structure(
@@ -166,7 +150,7 @@ def evaluate(
     outputs: Mapping[str, Sequence[str]],
     batch_size: int,
 ) -> dict[str, dict[str, float]]:
-    """Accuracy and loss of every output that has labels, on its task's whole test split.
+    """Measures every output that has labels on its task's whole test split.
 
     Args:
         network: a compiled network.
@@ -175,16 +159,23 @@ def evaluate(
         batch_size: images of each task at a time.
 
     Returns:
-        {"task/level1": {"accuracy", "loss"}, ...}; an output that is distilled has none.
+        {"task/level1": {"correct", "total", "accuracy", "loss"}, ...}: how many of how many
+        images were classified correctly, their quotient, and the mean cross-entropy. An output
+        that is distilled has none.
     """
     dataset = pipelines.evaluation_dataset(task_data, outputs, batch_size)
     metrics = network.evaluate(dataset, return_dict=True, verbose=0)
+    totals = {data.task.name: len(data.test) for data in task_data}
     return {
-        name: {
-            "accuracy": float(metrics[f"{name}_accuracy"]),
-            "loss": float(metrics[f"{name}_cross_entropy"]),
-        }
-        for names in outputs.values()
+        name: _count(metrics[f"{name}_accuracy"], totals[task])
+        | {"loss": float(metrics[f"{name}_cross_entropy"])}
+        for task, names in outputs.items()
         for name in names
         if f"{name}_accuracy" in metrics
     }
+
+
+def _count(accuracy: float, total: int) -> dict:
+    """Whole numbers instead of the quotient that Keras computes in single precision."""
+    correct = round(float(accuracy) * total)
+    return {"correct": correct, "total": total, "accuracy": correct / total}

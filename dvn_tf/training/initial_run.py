@@ -31,7 +31,7 @@ def check_initial_run(
 
     Raises:
         UserError: if the initial run is missing, unfinished or damaged, or if its first network
-            has another shape or was trained by another recipe.
+            has another shape or was trained by another recipe or version.
     """
     stage, run = stages[0], pathlib.Path(initial_run)
     if len(stages) < 2:
@@ -45,6 +45,7 @@ def check_initial_run(
             f"there is no trained network of task {stage.name} in {run}: give the --initial_run of "
             "a run that has finished its first stage"
         )
+    RunFolder(run).check_training_version()
     scenario, recipe, _ = read_config([str(run / "config.gin")])
     theirs, ours = scenario.tasks[0], experiment.scenario.tasks[0]
     if (theirs, recipe) != (ours, experiment.recipe):

@@ -17,14 +17,17 @@ class Recipe:
         schedule: "step" (multiply by `decay_factor` at each milestone), "cosine" or "constant".
         milestones: for "step", where the rate drops, as fractions of all steps.
         decay_factor: for "step".
-        warmup_epochs: for "cosine", number of epochs in which the rate first rises linearly from 0.
+        warmup_epochs: number of epochs in which the rate first rises linearly from 0. The
+            milestones of "step" stay where they are; a cosine begins after the warm-up.
         momentum: of Nesterov's method.
         weight_decay: SGD's decay d as Torch counts it, d/2 * sum(w^2) in the loss; kernels only.
-        dtype: Keras dtype policy; "mixed_float16" or "mixed_bfloat16" for mixed precision.
+        dtype: Keras dtype policy; "mixed_float16" or "mixed_bfloat16" for mixed precision. With
+            float16, the loss is scaled dynamically.
         seed: of the initial weights, the order of images and their augmentation.
         evaluate_every: epochs between evaluations on the test images; the last is always one.
         deterministic: whether the same command gives the same weights, bit for bit, on CPUs.
-        jit_compile: whether to compile the step with XLA, which can pay on GPUs.
+        jit_compile: whether to compile the step with XLA, which can pay on GPUs. Under JAX, the
+            step is always compiled.
 
     Raises:
         UserError: if a value makes no sense.
@@ -58,8 +61,6 @@ class Recipe:
             raise UserError(
                 f"there is no schedule {self.schedule!r}: use 'step', 'cosine' or 'constant'"
             )
-        if self.warmup_epochs and self.schedule != "cosine":
-            raise UserError("Recipe.warmup_epochs needs Recipe.schedule = 'cosine'")
         if self.warmup_epochs >= self.epochs and self.warmup_epochs:
             raise UserError(
                 f"Recipe.warmup_epochs must be fewer than the {self.epochs} epochs, not "

@@ -12,11 +12,9 @@ from dvn_tf.networks.warm_start import warm_start
 from dvn_tf.tasks import output_name
 from dvn_tf.training import fitting
 from dvn_tf.training.experiment import Experiment
+from dvn_tf.training.provenance import provenance
 from dvn_tf.training.schema import SCHEMA_VERSION
 from dvn_tf.units import UnitPartition, UnitTable
-
-# Of results.json: a file without one is of version 1. A new form needs a new number, here and in
-# `comparison.runs`, which reads it.
 
 
 def final_network(
@@ -51,6 +49,7 @@ def final_network(
         map_size=map_size,
         dtype=last.policy,
         heads={name: owners[name].heads[name] for name in names},
+        padding=last.padding,
         name=last.name,
     )
     for stage in stages:
@@ -74,8 +73,8 @@ def collect_results(
 
     Returns:
         What `results.json` holds: "schema_version", names and settings, "num_networks", N_T as
-        "parameters" and "parameters_paper" of all networks, "seconds" of training, "stages" and
-        "outputs".
+        "parameters" and "parameters_paper" of all networks, "seconds" of training, "stages",
+        "outputs", and the "provenance" of it all.
     """
     scenario, recipe, method = experiment.scenario, experiment.recipe, experiment.method
     by_name = {data.task.name: data for data in task_data}
@@ -111,6 +110,7 @@ def collect_results(
         "seconds": round(sum(record["seconds"] for record in records), 3),
         "outputs": outputs,
         "stages": list(records),
+        "provenance": provenance(),
     }
 
 

@@ -1,6 +1,6 @@
 """The folder of one run, which one program writes and the next reads.
 
-config.gin     the operative configuration, with every value in use
+config.gin     the operative configuration, with every value in use, and the version that wrote it
 table.png      the task x level table
 checkpoints/   weights and optimizer after each of the last epochs
 history.json   losses and accuracies of every epoch
@@ -19,6 +19,7 @@ import re
 
 import keras
 
+import dvn_tf
 from dvn_tf.errors import UserError
 from dvn_tf.files import PARTIAL, atomic_file, clear_partial, write_json, write_text
 from dvn_tf.networks.legacy import current_weights
@@ -26,6 +27,10 @@ from dvn_tf.networks.network import DeepVirtualNetwork, load_network
 
 _CHECKPOINT = re.compile(r"epoch-(\d+)\.weights\.h5")
 KEPT_CHECKPOINTS = 2
+# A new number for every change after which the same settings give other weights. Version 1 padded
+# strided convolutions as TensorFlow's "same" does and kept the rate in SGD's velocity.
+TRAINING_VERSION = 2
+_VERSION_LINE = re.compile(r"# Trained by dvn_tf \S+, training version (\d+)\.")
 
 
 class RunFolder:
@@ -63,20 +68,39 @@ class RunFolder:
                 f"{self.path} holds files but no run (no config.gin): choose another --run_dir"
             )
 
+    def check_training_version(self) -> None:
+        """Checks that what is trained here so far was trained as this version trains.
+
+        Raises:
+            UserError: if a version whose training differs began the run. Nothing is changed.
+        """
+        file = self.path / "config.gin"
+        if not file.exists():
+            return
+        match = _VERSION_LINE.match(file.read_text(encoding="utf-8"))
+        if int(match[1] if match else 1) != TRAINING_VERSION:
+            raise UserError(
+                f"an earlier version of dvn_tf trained the run in {self.path}, and this version "
+                "trains in another way (see CHANGELOG.md): let the earlier version finish it, or "
+                "train it anew in another --run_dir"
+            )
+
     def claim(self, config: str) -> None:
         """Makes the folder if absent, and writes the configuration into it.
 
         Raises:
-            UserError: as `check`, or if the folder cannot be made.
+            UserError: as `check` and `check_training_version`, or if the folder cannot be made.
         """
         self.check(config)
+        self.check_training_version()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"cannot make the run folder {self.path}: {error.strerror}") from error
         clear_partial(self.path)
         if not (self.path / "config.gin").exists():
-            write_text(self.path / "config.gin", config)
+            by = f"dvn_tf {dvn_tf.__version__}, training version {TRAINING_VERSION}"
+            write_text(self.path / "config.gin", f"# Trained by {by}.\n{config}")
 
     def checkpoints(self) -> dict[int, pathlib.Path]:
         """The complete checkpoints: {epochs done: file}, the oldest first."""

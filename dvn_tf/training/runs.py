@@ -93,6 +93,9 @@ class _Run:
                 f"a task cannot be named {taken[0]!r}: the run folder has a folder of that name; "
                 "choose another name"
             )
+        for stage in stages:  # a stage may be too short for the recipe
+            dataclasses.replace(experiment.recipe, epochs=stage.epochs)
+        self.folder.check_training_version()
         infos = [data.task_info(task, data_dir) for task in self.tasks.values()]
         # The same for all stages, even if the tasks of one alone would allow another.
         self.map_size = common_map_size(infos, experiment.scenario.map_size)

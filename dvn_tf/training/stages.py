@@ -72,8 +72,8 @@ def train_stage(
         networks: the trained networks of the stages before, by name.
 
     Returns:
-        {"name", "learned", "epochs", "seconds", "outputs": {"task/level1": {"accuracy",
-        "loss"}, ...}}: what was trained, how long, and the results on the test images.
+        {"name", "learned", "epochs", "seconds", "outputs"}: what was trained, for how long, and
+        what `fitting.evaluate` measured after it.
     """
     if stage.heads_only:
         _freeze_all_but_heads(network)

@@ -38,13 +38,10 @@ def channels(fractions, width, units):
 
 
 def numpy_convolution(x, kernel, stride):
-    """A convolution with TensorFlow's SAME padding, as plain loops over positions."""
+    """A convolution that pads half the kernel on each side, as plain loops over positions."""
     size = kernel.shape[0]
     out = [-(-side // stride) for side in x.shape[1:3]]
-    pad = [
-        max((n - 1) * stride + size - side, 0) for n, side in zip(out, x.shape[1:3], strict=True)
-    ]
-    x = np.pad(x, ((0, 0), *((p // 2, p - p // 2) for p in pad), (0, 0)))
+    x = np.pad(x, ((0, 0), *[(size // 2, size // 2)] * 2, (0, 0)))
     y = np.zeros((len(x), *out, kernel.shape[3]))
     for row, column in itertools.product(range(out[0]), range(out[1])):
         top, left = row * stride, column * stride
@@ -133,7 +130,8 @@ def test_kernel_gradient_equals_that_of_gathered_kernels(unit_sets, partitioned)
         loss = 0.0
         for x, row, column, dy in zip(xs, rows, columns, upstream, strict=True):
             sub_kernel = tf.gather(tf.gather(kernel, row, axis=2), column, axis=3)
-            loss += tf.reduce_sum(tf.nn.conv2d(x, sub_kernel, 2, "SAME") * dy)
+            padding = ((0, 0), (1, 1), (1, 1), (0, 0))
+            loss += tf.reduce_sum(tf.nn.conv2d(x, sub_kernel, 2, padding) * dy)
     expected = tf.convert_to_tensor(tape.gradient(loss, kernel)).numpy()
 
     np.testing.assert_allclose(gradient, expected, atol=1e-5 * np.abs(expected).max())

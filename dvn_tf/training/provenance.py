@@ -1,0 +1,94 @@
+"""Where a result comes from: versions, commit, processor. Read when a run ends."""
+
+import datetime
+import importlib.metadata
+import os
+import pathlib
+import platform
+import subprocess
+
+import keras
+
+import dvn_tf
+
+
+def provenance() -> dict:
+    """What made the results of a run that ends now, as `results.json` holds it.
+
+    Returns:
+        "finished": date and time in UTC; the versions "dvn_tf", "keras", "backend_version" and
+        "python"; "backend": the name of Keras's backend; "commit": of the checkout that the
+        package was imported from, with "+" after it where files were changed, None outside of
+        one; "device": the GPUs that TensorFlow or JAX sees, else the processor; "cores": the
+        processor cores that the process may use.
+    """
+    backend = keras.backend.backend()
+    return {
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "dvn_tf": dvn_tf.__version__,
+        "keras": keras.version(),
+        "backend": backend,
+        "backend_version": _backend_version(backend),
+        "python": platform.python_version(),
+        "commit": _commit(pathlib.Path(__file__).resolve().parents[2]),
+        "device": device_name(),
+        "cores": _cores(),
+    }
+
+
+def device_name() -> str:
+    """The name of the GPUs that the backend computes on, else of the processor."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        names = [device.device_kind for device in jax.devices() if device.platform != "cpu"]
+    else:
+        import tensorflow as tf
+
+        details = tf.config.experimental.get_device_details
+        gpus = tf.config.list_physical_devices("GPU")
+        names = [details(gpu).get("device_name", "GPU") for gpu in gpus]
+    if not names:
+        return _processor()
+    return names[0] if len(names) == 1 else f"{len(names)} x {names[0]}"
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _processor() -> str:
+    cpuinfo = pathlib.Path("/proc/cpuinfo")  # Linux; `platform` gives the architecture alone
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _backend_version(backend: str) -> str:
+    try:
+        return importlib.metadata.version(backend)
+    except importlib.metadata.PackageNotFoundError:  # such as tensorflow-cpu
+        return __import__(backend).__version__
+
+
+def _commit(folder: pathlib.Path) -> str | None:
+    """The commit of a checkout, None where the folder is none or git is missing."""
+    if not (folder / ".git").exists():  # an installed package may lie below a foreign checkout
+        return None
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return commit + ("+" if changed else "")
+
+
+def _git(folder: pathlib.Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+    return done.stdout.strip()
