@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import os
 import pathlib
+from fractions import Fraction
 
 import pandas as pd
 
@@ -11,6 +12,7 @@ from dvn_tf.comparison import paper
 from dvn_tf.comparison.runs import read_epochs, read_runs, unfinished_runs
 from dvn_tf.comparison.statistics import Estimate, estimate
 from dvn_tf.errors import UserError
+from dvn_tf.tasks import size_name
 
 AVERAGE = "Average"  # heads the mean over tasks, beside "Task 1 (cifar10)"
 # What must agree between all runs, between the runs of a method, and for each task.
@@ -86,6 +88,17 @@ class Comparison:
         return "dvn" in self.methods.index
 
     @property
+    def single_run(self) -> bool:
+        """Whether there is one method with one seed, so nothing to compare."""
+        return self.outputs["run"].nunique() == 1
+
+    @property
+    def without_history(self) -> list[str]:
+        """The runs whose accuracies by epoch are not there, or not for all stages."""
+        runs = self.outputs.drop_duplicates("run")
+        return [row.run for row in runs.itertuples() if row.run not in {*self.epochs["run"]}]
+
+    @property
     def levels(self) -> list[tuple[str, int]]:
         """Each method with each of its levels, in order."""
         each = self.methods["levels"].items()
@@ -111,10 +124,20 @@ class Comparison:
         return wide[self.tasks.index].set_axis(self.tasks["title"], axis=1).swaplevel().sort_index()
 
     @functools.cached_property
+    def exact_accuracies(self) -> pd.DataFrame:
+        """Test accuracies in per cent, of each task and their average, as fractions of images.
+
+        What is equal is equal here, without rounding. The rows are those of `by_level`.
+        """
+        correct, total = (self.by_level(name).map(as_fraction) for name in ("correct", "total"))
+        shares = 100 * (correct / total)
+        average = [sum(row) / len(row) for row in shares.to_numpy()]
+        return shares.assign(**{AVERAGE: pd.Series(average, shares.index, object)})
+
+    @functools.cached_property
     def accuracies(self) -> pd.DataFrame:
-        """Test accuracies in per cent, of each task and their average: see `by_level`."""
-        shares = self.by_level("accuracy")
-        return 100 * shares.assign(**{AVERAGE: shares.mean(axis=1)})
+        """`exact_accuracies` as floats."""
+        return self.exact_accuracies.astype(float)
 
     def accuracy(self, method: str, level: int, title: str) -> Estimate:
         """The mean accuracy over seeds, in per cent.
@@ -124,13 +147,13 @@ class Comparison:
             level: from 1.
             title: of a task, or `AVERAGE`.
         """
-        return estimate(self.accuracies.loc[(method, level), title])
+        return estimate(self.exact_accuracies.loc[(method, level), title].tolist())
 
     def cost(self, method: str, level: int, title: str, column: str) -> float:
         """The parameters, density or the like of an output; from the first seed."""
         return self.by_level(column).loc[(method, level), title].iloc[0]
 
-    def curve(self, method: str, task: str, level: int, epoch: str = "epoch") -> pd.DataFrame:
+    def curves(self, method: str, task: str, level: int, epoch: str = "epoch") -> pd.DataFrame:
         """Test accuracy by epoch, in per cent.
 
         Args:
@@ -140,17 +163,14 @@ class Comparison:
             epoch: how epochs are counted, a column of `epochs`: "epoch" or "task_epoch".
 
         Returns:
-            A row for each epoch that was measured with all seeds: mean over the seeds, and half
-            the 95 % interval, which is NaN with one seed.
+            A row for each epoch that was measured with all seeds, a column for each seed.
         """
         rows = self.epochs.query(f"method == @method and task == @task and {epoch}.notna()")
         by_level = rows.pivot(index=[epoch, "seed"], columns="level", values="accuracy")
         by_level = by_level.reindex(columns=range(1, level + 1)).ffill(axis=1)
-        by_seed = by_level[level].unstack("seed")
+        by_seed = 100 * by_level[level].unstack("seed")
         by_seed = by_seed.reindex(columns=self.methods.at[method, "seeds"]).dropna()
-        values = [estimate(100 * accuracies) for accuracies in by_seed.to_numpy()]
-        rows = [(value.mean, value.half) for value in values]
-        return pd.DataFrame(rows, by_seed.index.astype(int), ["mean", "half"], float)
+        return by_seed.set_axis(by_seed.index.astype(int))
 
     def stage_ends(self, method: str) -> list[int]:
         """The epoch after which each stage but the last ended, counted over all stages."""
@@ -166,16 +186,33 @@ class Comparison:
         task = numbers.get(title, paper.AVERAGE)
         return self.paper.accuracy(method, level, task, self.methods.at[method, "levels"])
 
-    def level_title(self, method: str, level: int) -> str:
-        """ "DVN, level 1 (25 %)" with the density of the level; the title if it is the only one."""
-        title = self.methods.at[method, "title"]
-        if self.methods.at[method, "levels"] == 1:
-            return title
-        densities = {
-            round(100 * self.cost(method, level, task, "density")) for task in self.tasks["title"]
-        }
-        density = f" ({densities.pop()} %)" if len(densities) == 1 else ""
-        return f"{title}, level {level}{density}"
+    def size(self, method: str, level: int, title: str = AVERAGE) -> str:
+        """What reports and TensorBoard call the size of an output: "full", "25 %".
+
+        Args:
+            method: a method's key.
+            level: from 1.
+            title: of a task, or `AVERAGE`, which gives the sizes of all tasks: "51 %, full".
+        """
+        titles = self.tasks["title"] if title == AVERAGE else [title]
+        names = [size_name(self.cost(method, level, task, "density")) for task in titles]
+        return ", ".join(dict.fromkeys(names))
+
+    def level_title(self, method: str, level: int, title: str = AVERAGE) -> str:
+        """ "DVN (25 %)": a method with the `size` of a level."""
+        size = self.size(method, level, title)
+        rows = self.outputs[self.outputs["method"] == method]
+        if title != AVERAGE:
+            rows = rows[rows["task"].map(self.tasks["title"]) == title]
+        others = {*rows["level"]} - {level}
+        if size in (self.size(method, other, title) for other in others):
+            size += f", level {level}"  # levels may be equal (Eq. 4)
+        return f"{self.methods.at[method, 'title']} ({size})"
+
+
+def as_fraction(count: float) -> Fraction:
+    """A whole number as a fraction, with which pandas computes exactly."""
+    return Fraction(int(count))
 
 
 def read_comparison(folder: str | os.PathLike) -> Comparison:

@@ -1,20 +1,29 @@
 """What a method costs: outputs, parameters in both counts, training time and storage."""
 
-from dvn_tf.comparison import markdown
+from dvn_tf.comparison import markdown, provenance
 from dvn_tf.comparison.comparison import Comparison
 from dvn_tf.comparison.markdown import Table
 
 BYTES_PER_PARAMETER = 4
 
-NOTE = (
+_NOTE = (
     "N_O counts the outputs of one trained network, as the paper does. N_T counts all parameters "
     "that must be stored, of all networks together; the paper counts only the convolutions after "
-    "the input layer. Training time is the mean over seeds as measured. It can be compared only if "
-    "each run had the same machine to itself. Storage is 4 bytes a parameter. The last column is "
-    "the storage for as many outputs as the DVN has. For the baseline that is one network of the "
-    "right size for each output, for every other method as many copies of all its networks as that "
-    "takes."
+    "the input layer. Training time is the mean over seeds, as measured on {machine}. It can be "
+    "compared only if each run had the same machine to itself. Storage is 4 bytes a parameter."
 )
+_LAST_COLUMN = (
+    " The last column is the storage for as many outputs as the DVN has. For the baseline that is "
+    "one network of the right size for each output, for every other method as many copies of all "
+    "its networks as that takes."
+)
+
+
+def note(comparison: Comparison) -> str:
+    """What the columns of `cost_table` count."""
+    machines = provenance.machines(comparison)
+    machine = "the machines in brackets" if len(machines) > 1 else machines[0]
+    return _NOTE.format(machine=machine) + (_LAST_COLUMN if comparison.has_dvn else "")
 
 
 def cost_table(comparison: Comparison) -> Table:
@@ -33,7 +42,7 @@ def cost_table(comparison: Comparison) -> Table:
             str(method.num_outputs),
             f"{method.run_parameters_paper:,}",
             f"{method.run_parameters:,}",
-            markdown.duration(method.seconds),
+            markdown.duration(method.seconds) + _on_machines(comparison, method.Index),
             markdown.megabytes(storage),
         ]
         if wanted:
@@ -43,6 +52,13 @@ def cost_table(comparison: Comparison) -> Table:
             row.append(markdown.megabytes(same))
         rows.append(row)
     return head, rows
+
+
+def _on_machines(comparison: Comparison, method: str) -> str:
+    """ " (on NVIDIA H200, 16 CPU cores)" if the runs were not all on one machine."""
+    if len(provenance.machines(comparison)) == 1:
+        return ""
+    return f" (on {markdown.joined(provenance.machines(comparison, method))})"
 
 
 def _network_for_each_output(comparison: Comparison) -> int:

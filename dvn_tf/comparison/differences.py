@@ -1,119 +1,214 @@
-"""The DVN against every other method: paired tests over the seeds that both have."""
+"""The DVN against every other method: paired tests over the seeds that both have.
+
+The primary comparison is the one that the paper's tables are about: the average over tasks, the
+DVN's highest level against each other method's highest. Only its differences get a verdict. All
+others, of single tasks and of the DVN's lowest level, are exploratory.
+"""
 
 import itertools
+from collections.abc import Iterator
 
 import pandas as pd
 
-from dvn_tf.comparison import markdown, statistics
+from dvn_tf.comparison import markdown
 from dvn_tf.comparison.comparison import AVERAGE, Comparison
+from dvn_tf.comparison.statistics import CONFIDENCE, MIN_SEEDS, PairedTest, paired_test
 
-SIGNIFICANT = 0.05
-_COLUMNS = ["level", "method", "title", "seeds", "mean", "half", "p", "reason", "paper"]
-_TABLE_HEAD = ["DVN against", "DVN's level", "task", "parameters", "difference, points"]
-_TABLE_HEAD += ["paper (N = 1)", "seeds", "p", "p, Holm", "verdict"]
+UNDECIDED = "not significant (undecided)"
+_NO_SEED = "no verdict (no seed in common)"
+_COLUMNS = ["primary", "level", "method", "title", "seeds", "difference", "mean", "half"]
+_COLUMNS += ["p", "paper", "verdict"]
 
 
 def differences(comparison: Comparison) -> pd.DataFrame:
     """Compares the DVN's highest and lowest level to the highest of each other method.
 
     Returns:
-        A row for each of the DVN's levels, each method and each task, with the average over tasks
-        after the tasks; empty without a DVN. The columns: level (of the DVN), method, title (of
-        the task), seeds (how many both have), mean and half (the difference in points with half
-        its 95 % interval), p (of the paired test), reason (why there is no p), p_holm (p after
-        Holm's correction over all rows), paper (the paper's difference) and verdict (in words).
-        A number that cannot be computed is NaN.
+        A row for each comparison, the primary ones first; empty without a DVN. The columns:
+        primary (whether it is), level (of the DVN), method, title (of the task, or `AVERAGE`),
+        seeds (a tuple of those that both have), difference (an `Estimate` in points, None without
+        such seeds), mean and half (its own), p (of the paired test, corrected), paper (the paper's
+        difference in points) and verdict (in words). The interval and p of a primary comparison
+        are corrected for all of them, see `statistics.paired_test`. An exploratory one has an
+        uncorrected interval and no p, and its verdict is "". Numbers that there are not are NaN.
     """
     rows = []
     if comparison.has_dvn:
-        ends = dict.fromkeys((comparison.methods.at["dvn", "levels"], 1))
-        tests = itertools.product(ends, comparison.methods.index.drop("dvn"), comparison.accuracies)
-        rows = [(*test, *_difference(comparison, *test)) for test in tests]
+        others = comparison.methods.index.drop("dvn")
+        highest = comparison.methods.at["dvn", "levels"]
+        shared = [len(_shared_seeds(comparison, method)) for method in others]
+        tests = max(1, sum(number >= MIN_SEEDS for number in shared))
+        for method in others:
+            rows.append(_row(comparison, highest, method, AVERAGE, tests))
+        for level, method, title in _exploratory(comparison, others, highest):
+            rows.append(_row(comparison, level, method, title, None))
     found = pd.DataFrame(rows, columns=_COLUMNS)
-    found["p_holm"] = statistics.holm([row[_COLUMNS.index("p")] for row in rows])
-    found = found.astype(dict.fromkeys(("mean", "half", "p", "paper", "p_holm"), float))
-    return found.assign(verdict=[_verdict(row) for row in found.itertuples()])
+    return found.astype(dict.fromkeys(("mean", "half", "p", "paper"), float))
 
 
-def _difference(comparison: Comparison, level: int, method: str, title: str) -> tuple:
-    """The columns from "seeds" on."""
+def _exploratory(comparison, others, highest: int) -> Iterator[tuple[int, str, str]]:
+    yield from itertools.product([highest], others, comparison.tasks["title"])
+    if highest > 1:
+        yield from itertools.product([1], others, comparison.accuracies)
+
+
+def _shared_seeds(comparison: Comparison, method: str) -> list[int]:
+    seeds = comparison.methods["seeds"]
+    return [seed for seed in seeds["dvn"] if seed in seeds[method]]
+
+
+def _row(comparison: Comparison, level: int, method: str, title: str, tests: int | None) -> tuple:
+    """The columns of one comparison; `tests` is None if it is exploratory."""
     compared = [("dvn", level), (method, comparison.methods.at[method, "levels"])]
-    ours, theirs = (comparison.accuracies.loc[output, title] for output in compared)
     papers = [comparison.paper_accuracy(*output, title) for output in compared]
-    margin = None if None in papers else papers[0] - papers[1]
-    pairs = pd.concat([ours, theirs], axis=1, join="inner").to_numpy().T
-    if not pairs.size:
-        return 0, None, None, None, "no seed in common: nothing can be said", margin
-    test = statistics.paired(*pairs)
-    return pairs.shape[1], test.difference.mean, test.difference.half, test.p, test.reason, margin
+    paper = None if None in papers else papers[0] - papers[1]
+    seeds = _shared_seeds(comparison, method)
+    primary = tests is not None
+    row = (primary, level, method, title, tuple(seeds))
+    if not seeds:
+        return (*row, None, None, None, None, paper, _NO_SEED if primary else "")
+    ours, theirs = (
+        comparison.exact_accuracies.loc[output, title].loc[seeds].tolist() for output in compared
+    )
+    test = paired_test(ours, theirs, tests or 1)
+    difference = test.difference
+    p, verdict = (test.p, _verdict(test)) if primary else (None, "")
+    return (*row, difference, difference.mean, difference.half, p, paper, verdict)
 
 
-def _verdict(row) -> str:
-    if row.reason:
-        return row.reason
-    if row.p_holm >= SIGNIFICANT:
-        return "not significant"
-    return f"DVN {'better' if row.mean > 0 else 'worse'}, significant"
+def _verdict(test: PairedTest) -> str:
+    if test.reason:
+        return test.reason
+    if not test.significant:
+        return UNDECIDED
+    return f"DVN {'better' if test.difference.mean > 0 else 'worse'}, significant"
 
 
-def difference_table(comparison: Comparison, found: pd.DataFrame) -> markdown.Table:
-    """The differences, a row for each test.
+def primary_table(comparison: Comparison, found: pd.DataFrame) -> markdown.Table:
+    """The primary comparisons, a row each.
 
     Args:
         comparison: the runs.
         found: from `differences`.
     """
+    head = ["DVN against", "sizes", "difference, points", "seeds", *_paper_head(found), "p"]
     rows = []
-    for row in found.itertuples():
+    for row in found[found["primary"]].itertuples():
+        title, sizes, *others = _cells(comparison, found, row)
+        p = markdown.p_value(row.p, 1 - CONFIDENCE)
+        rows.append([title, sizes, *others, p, row.verdict])
+    return [*head, "verdict"], rows
+
+
+def exploratory_table(comparison: Comparison, found: pd.DataFrame) -> markdown.Table:
+    """The exploratory comparisons, a row each.
+
+    Args:
+        comparison: the runs.
+        found: from `differences`.
+    """
+    head = ["DVN against", "task", "sizes", "parameters", "difference, points", "seeds"]
+    rows = []
+    for row in found[~found["primary"]].itertuples():
+        title, sizes, *others = _cells(comparison, found, row)
         highest = comparison.methods.at[row.method, "levels"]
         # The compared outputs are not always of one size.
-        sizes = [] if row.title == AVERAGE else [("dvn", row.level), (row.method, highest)]
-        sizes = [comparison.cost(*output, row.title, "parameters_paper") for output in sizes]
-        rows.append(
-            [
-                comparison.methods.at[row.method, "title"],
-                str(row.level),
-                row.title,
-                " : ".join(map(markdown.count, sizes)),
-                markdown.with_interval(row, "+") if row.seeds else "—",
-                "—" if pd.isna(row.paper) else f"{row.paper:+.2f}",
-                str(row.seeds),
-                _p(row.p),
-                _p(row.p_holm),
-                row.verdict,
-            ]
-        )
-    return _TABLE_HEAD, rows
+        counts = [] if row.title == AVERAGE else [("dvn", row.level), (row.method, highest)]
+        counts = [comparison.cost(*output, row.title, "parameters_paper") for output in counts]
+        parameters = " : ".join(map(markdown.count, counts))
+        rows.append([title, row.title, sizes, parameters, *others])
+    return [*head, *_paper_head(found)], rows
 
 
-def _p(value: float) -> str:
-    if pd.isna(value):
-        return "—"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+def _paper_head(found: pd.DataFrame) -> list[str]:
+    """The head of the column of the paper's differences, where there are any."""
+    return ["paper (N = 1)"] if found["paper"].notna().any() else []
+
+
+def _cells(comparison: Comparison, found: pd.DataFrame, row) -> list[str]:
+    """What both tables have: the method, the sizes, the difference, the seeds, and the paper's."""
+    method = comparison.methods.loc[row.method]
+    compared = ("dvn", row.level), (row.method, method["levels"])
+    return [
+        method["title"],
+        " : ".join(comparison.size(*output, row.title) for output in compared),
+        markdown.with_interval(row.difference, "+") if row.seeds else "—",
+        ", ".join(map(str, row.seeds)) or "none",
+        *(["—" if pd.isna(row.paper) else f"{row.paper:+z.2f}"] if _paper_head(found) else []),
+    ]
 
 
 def sentences(comparison: Comparison, found: pd.DataFrame) -> list[str]:
-    """The differences of the average over tasks in words.
+    """The primary comparisons in words.
 
-    Such as "DVN at level 2 against PackNet+: +0.41 ± 0.30 points, 3 seeds: not significant".
+    Such as "DVN (full) against PackNet+ (full): +0.41 ± 0.30 points (3 seeds: 0, 1, 2): DVN
+    better, significant".
 
     Args:
         comparison: the runs.
         found: from `differences`.
     """
     texts = []
-    for row in found[found["title"] == AVERAGE].itertuples():
-        text = f"DVN at level {row.level} against {comparison.methods.at[row.method, 'title']}: "
+    for row in found[found["primary"]].itertuples():
+        highest = comparison.methods.at[row.method, "levels"]
+        ours = comparison.level_title("dvn", row.level)
+        text = f"{ours} against {comparison.level_title(row.method, highest)}: "
         if row.seeds:
-            text += f"{markdown.with_interval(row, '+')} points, "
-        if row.seeds > 1:  # with fewer, the verdict says so itself
-            text += f"{row.seeds} seeds: "
+            points = markdown.with_interval(row.difference, "+")
+            text += f"{points} points ({markdown.seeds(row.seeds)}): "
         texts.append(text + row.verdict)
     return texts
 
 
-def margins(found: pd.DataFrame) -> str:
-    """How large the paper's differences are beside the intervals found here; "" without any.
+def interval_note(found: pd.DataFrame) -> str:
+    """How the intervals and verdicts of the primary comparisons are to be read.
+
+    Args:
+        found: from `differences`.
+    """
+    primary = found[found["primary"]]
+    tests = (primary["seeds"].map(len) >= MIN_SEEDS).sum()
+    if not tests:
+        return (
+            "No comparison has three seeds in common, so each seed's difference is shown, and "
+            "there is no interval and no verdict."
+        )
+    level = f"{100 * CONFIDENCE:g} %"
+    text = f"The interval is Student's at {level}, of the differences seed by seed."
+    if tests > 1:
+        each = f"{100 * (1 - (1 - CONFIDENCE) / tests):.4g} %"
+        text = (
+            f"The intervals are Student's, of the differences seed by seed. Each is at {each}, so "
+            f"that all {tests} hold together at {level} (Bonferroni); p is corrected likewise."
+        )
+    text += " A difference is significant if its interval excludes 0."
+    if (primary["seeds"].map(len) < MIN_SEEDS).any():
+        text += " With fewer than three seeds in common, each seed's difference is shown instead."
+    if (primary["verdict"] == UNDECIDED).any():
+        text += (
+            " Undecided does not mean equal: the difference may be anything within the interval."
+        )
+    return text
+
+
+def exploratory_note(found: pd.DataFrame) -> str:
+    """How the intervals of the exploratory comparisons are to be read.
+
+    Args:
+        found: from `differences`.
+    """
+    number = found.loc[~found["primary"], "half"].notna().sum()
+    if not number:
+        return "With fewer than three seeds in common, each seed's difference is shown."
+    return (
+        f"Each interval is at {100 * CONFIDENCE:g} %, not corrected for there being {number} of them, so "
+        "some may exclude 0 by chance alone. They suggest what to test with new seeds, and decide "
+        "nothing."
+    )
+
+
+def margins(found: pd.DataFrame) -> list[str]:
+    """How large the paper's differences are beside the intervals found here, as a paragraph.
 
     Args:
         found: from `differences`.
@@ -121,16 +216,18 @@ def margins(found: pd.DataFrame) -> str:
     printed = found.loc[found["paper"].notna(), ["paper", "half"]].abs()
     pairs = printed.dropna()
     if printed.empty:
-        return ""
+        return []
     text = (
         "The paper's differences come from one training each (N = 1), without intervals. For these "
         f"comparisons they are {printed['paper'].min():.2f} to {printed['paper'].max():.2f} points."
     )
     if pairs.empty:
-        return f"{text} With one seed here, too, nothing says how far they are from chance."
+        text += " With fewer than three seeds here, nothing says how far they are from chance."
+        return ["", text]
     within = (pairs["paper"] <= pairs["half"]).sum()
-    return (
-        f"{text} The 95 % intervals of the same differences here reach {pairs['half'].min():.2f} "
-        f"to {pairs['half'].max():.2f} points to either side: {within} of {len(pairs)} of the "
-        "paper's differences are no larger than that."
+    text += (
+        f" The intervals of the same differences here reach {pairs['half'].min():.2f} to "
+        f"{pairs['half'].max():.2f} points to either side: {within} of {len(pairs)} of the paper's "
+        "differences are no larger than that."
     )
+    return ["", text]

@@ -2,6 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dvn_tf.comparison.statistics import Estimate
 
 Table = tuple[list[str], list[list[str]]]  # head and rows
 
@@ -25,15 +29,36 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return lines
 
 
-def with_interval(value, sign: str = "") -> str:
-    """ "94.61 ± 0.21", or without the interval where there is none.
+def with_interval(value: "Estimate", sign: str = "") -> str:
+    """ "94.61 ± 0.21", or each seed's value where there is no interval.
+
+    An interval that excludes 0 has as many digits as it takes to see that.
 
     Args:
-        value: an `Estimate`, or a row with its mean and half.
+        value: what to write.
         sign: "+" also marks numbers that are not negative.
     """
-    mean = f"{value.mean:{sign}.2f}"
-    return mean if value.half is None or math.isnan(value.half) else f"{mean} ± {value.half:.2f}"
+    if value.half is None:
+        return ", ".join(f"{seed:{sign}z.2f}" for seed in value.values)
+    if value.half == 0:
+        return f"{value.mean:{sign}z.2f} (every seed)"
+    digits = 2
+    if abs(value.mean) > value.half:
+        while round(abs(value.mean), digits) <= round(value.half, digits):
+            digits += 1
+    return f"{value.mean:{sign}z.{digits}f} ± {value.half:.{digits}f}"
+
+
+def p_value(value: float, limit: float) -> str:
+    """A p value, with as many digits as it takes to see whether it is below a limit."""
+    if math.isnan(value):
+        return "—"
+    if value < 0.001:
+        return "< 0.001"
+    digits = 3
+    while (round(value, digits) < limit) != (value < limit):
+        digits += 1
+    return f"{value:.{digits}f}"
 
 
 def count(number: float) -> str:
@@ -57,7 +82,13 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-def seeds(method_seeds: Sequence[int]) -> str:
+def seeds(numbers: Sequence[int]) -> str:
     """ "3 seeds: 0, 1, 2"."""
-    number = len(method_seeds)
-    return f"{number} seed{'s' * (number > 1)}: {', '.join(map(str, method_seeds))}"
+    number = len(numbers)
+    return f"{number} seed{'s' * (number > 1)}: {', '.join(map(str, numbers))}"
+
+
+def joined(words: Sequence[str]) -> str:
+    """ "a", "a and b" or "a, b and c"."""
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shlex
+import textwrap
 
 from dvn_tf.comparison import (
     costs,
@@ -15,11 +16,14 @@ from dvn_tf.comparison import (
     tensorboard,
 )
 from dvn_tf.comparison.comparison import AVERAGE, Comparison, read_comparison
+from dvn_tf.comparison.report_folder import check_free, new_report
+from dvn_tf.comparison.statistics import MIN_SEEDS
 from dvn_tf.errors import UserError
 from dvn_tf.files import atomic_folder, write_text
 
 _REPORT = "report.md"
 _RUNS = "runs.csv"
+_ENDINGS = (_REPORT, _RUNS, *figures.ENDINGS)
 _TABLE_4_AND_5 = (
     "The caption of the paper's Table 4 calls the DVN's right column the single unit and its left "
     "one all units. Section 4.5 says the opposite of Table 5, and so do the numbers: those on the "
@@ -52,43 +56,31 @@ def write_report(
     comparison = read_comparison(runs)
     folder = pathlib.Path(report_dir or comparison.folder / "report")
     board = comparison.folder / "comparison"
-    _check_free(folder, (_REPORT, _RUNS, *figures.ENDINGS), needed=_REPORT)
-    _check_free(board, (".comparison",))
+    has_logs = any(board not in file.parents for file in comparison.folder.rglob("*.tfevents.*"))
+    check_free(folder, comparison.folder, _ENDINGS, needed=_REPORT)
+    if has_logs:
+        check_free(board, comparison.folder, (".comparison",))
     command = f"python -m experiments.compare --runs={shlex.quote(str(runs))}"
     command += f" --report_dir={shlex.quote(str(report_dir))}" if report_dir else ""
     try:
-        with atomic_folder(folder) as temporary:
+        with new_report(folder, _ENDINGS) as temporary:
             captions = figures.draw_figures(temporary, comparison)
             write_text(temporary / _REPORT, report_text(comparison, captions, command))
             comparison.outputs.to_csv(temporary / _RUNS, index=False)
-            with atomic_folder(board) as temporary_board:
-                tensorboard.write_comparison(
-                    temporary_board, comparison.tasks.index, temporary, captions
-                )
+            if has_logs:
+                with atomic_folder(board) as temporary_board:
+                    tensorboard.write_comparison(
+                        temporary_board, comparison.tasks.index, temporary, captions
+                    )
     except OSError as error:
         raise UserError(
             f"cannot write to {folder} or {board}: {error.strerror or error}"
         ) from error
     print(_summary(comparison))
     print(f"\nThe report is in {folder / _REPORT}, with its figures and {_RUNS} beside it.")
-    print(f"TensorBoard:  tensorboard --logdir {comparison.folder}")
+    if has_logs:
+        print(f"TensorBoard:  tensorboard --logdir {comparison.folder}")
     return comparison
-
-
-def _check_free(folder: pathlib.Path, endings: tuple[str, ...], needed: str = "") -> None:
-    """Checks that replacing a folder loses nothing that another program put there.
-
-    `endings` are those of this program's own files, of which it always writes `needed`.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file: give --report_dir another folder")
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    others = [name for name in names if not name.endswith(endings)]
-    if others or (names and needed and needed not in names):
-        raise UserError(
-            f"{folder} holds other files ({(others or names)[0]}), which a report would replace: "
-            "give --report_dir a folder of its own, or move them away"
-        )
 
 
 def report_text(comparison: Comparison, captions: dict[str, str], command: str) -> str:
@@ -100,17 +92,23 @@ def report_text(comparison: Comparison, captions: dict[str, str], command: str) 
         command: the command that writes the report.
     """
     found = differences.differences(comparison)
-    lines = [f"# {comparison.scenario}: the methods compared", ""]
+    titles = comparison.methods["title"]
+    title = "the methods compared" if len(titles) > 1 else titles.iloc[0]
+    lines = [f"# {comparison.scenario}: {title}", ""]
     if len(found):
         lines += [*(f"- {text}" for text in differences.sentences(comparison, found)), ""]
-        lines += ["These are averages over the tasks; Differences has the details.", ""]
+        lines += ["This is the primary comparison: the average over the tasks, the DVN's highest "]
+        lines[-1] += f"level against each other method. {differences.interval_note(found)}"
+        lines += [""]
     lines += ["## Accuracy", "", *_accuracy(comparison)]
     for name, caption in captions.items():
         lines += ["", f"![{caption}]({name}.png)", "", f"*{caption}* ([SVG]({name}.svg))"]
     if comparison.sequential:
         lines += ["", "## Forgetting", "", *_forgetting(comparison)]
-    lines += ["", "## Differences", "", *_differences(comparison, found)]
-    lines += ["", "## Cost", "", *markdown.table(*costs.cost_table(comparison)), "", costs.NOTE]
+    if len(titles) > 1:
+        lines += ["", "## Differences", "", *_differences(comparison, found)]
+    lines += ["", "## Cost", "", *markdown.table(*costs.cost_table(comparison))]
+    lines += ["", costs.note(comparison)]
     lines += ["", "## Settings", "", *settings.section(comparison)]
     lines += ["", "## How to write this report", "", "```sh", command, "```", ""]
     lines += [f"All numbers of the runs are in [{_RUNS}]({_RUNS}), a row for each output."]
@@ -118,17 +116,23 @@ def report_text(comparison: Comparison, captions: dict[str, str], command: str) 
 
 
 def _accuracy(comparison: Comparison) -> list[str]:
-    text = "Test accuracy in per cent: mean over seeds ± half the 95 % interval (Student's t)"
+    text = "Test accuracy in per cent"
+    seeds = comparison.methods["seeds"].map(len)
+    if (seeds >= MIN_SEEDS).any():
+        text += ": mean over seeds ± half the 95 % interval (Student's t)"
+    if (seeds < MIN_SEEDS).any() and not comparison.single_run:
+        text += ", or each seed's where there are fewer than three"
+    text += "; in brackets the size, the share of the backbone's parameters"
     paper = comparison.paper
     if paper and len(paper.accuracies):
         text += (
-            f"; in brackets the number that the paper prints in its {paper.source} "
+            f", and the number that the paper prints in its {paper.source} "
             f"({paper.backbone}, N = 1). Settings lists how these runs differ"
         )
     elif paper:
         text += f". The paper shows this in {paper.source}, without numbers"
     lines = [f"{text}.", "", *markdown.table(*tables.accuracy_table(comparison))]
-    if paper and comparison.scenario in _NOTES:
+    if paper and comparison.scenario in _NOTES and not comparison.single_run:
         lines += ["", _NOTES[comparison.scenario]]
     return lines
 
@@ -136,19 +140,22 @@ def _accuracy(comparison: Comparison) -> list[str]:
 def _differences(comparison: Comparison, found) -> list[str]:
     if not comparison.has_dvn:
         return ["There is no run of the DVN to compare the other methods to."]
-    if found.empty:
-        return ["There is no run of another method to compare the DVN to."]
-    lines = [
-        "The DVN at its highest and at its lowest level minus the other method at its highest, in "
-        "points of accuracy with the 95 % interval. p is that of the two-sided paired t test over "
-        "the seeds that both have, then after Holm's correction over all tests of this table; the "
-        f"verdict goes by the corrected p at {differences.SIGNIFICANT:.0%}. Parameters are those "
-        "of the two outputs in the paper's count.",
+    return [
+        "### Primary comparison",
         "",
-        *markdown.table(*differences.difference_table(comparison, found)),
+        "The average over the tasks: the DVN at its highest level minus the other method at its "
+        "highest, in points of accuracy. The text at the top explains intervals and verdicts.",
+        "",
+        *markdown.table(*differences.primary_table(comparison, found)),
+        "",
+        "### Exploratory comparisons",
+        "",
+        f"Single tasks, and the DVN at its lowest level. {differences.exploratory_note(found)} "
+        "Parameters are those of the two outputs in the paper's count.",
+        "",
+        *markdown.table(*differences.exploratory_table(comparison, found)),
+        *differences.margins(found),
     ]
-    margins = differences.margins(found)
-    return [*lines, "", margins] if margins else lines
 
 
 def _forgetting(comparison: Comparison) -> list[str]:
@@ -170,6 +177,10 @@ def _summary(comparison: Comparison) -> str:
         value = markdown.with_interval(comparison.accuracy(method, level, AVERAGE))
         seeds = markdown.seeds(comparison.methods.at[method, "seeds"])
         lines.append(f"  {comparison.level_title(method, level)}: {value} % ({seeds})")
-    lines += ["", *differences.sentences(comparison, differences.differences(comparison))]
-    lines += [f"not finished, left out: {run}" for run in comparison.unfinished]
+    found = differences.differences(comparison)
+    if len(found):
+        lines += ["", *differences.sentences(comparison, found), ""]
+        lines += textwrap.wrap(differences.interval_note(found), 100)
+    if comparison.unfinished:
+        lines += ["", *(f"not finished, left out: {run}" for run in comparison.unfinished)]
     return "\n".join(lines).rstrip()

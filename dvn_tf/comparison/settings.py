@@ -2,24 +2,33 @@
 
 import pandas as pd
 
-from dvn_tf.comparison import markdown
+from dvn_tf.comparison import markdown, provenance
 from dvn_tf.comparison.comparison import Comparison
+from dvn_tf.comparison.statistics import MIN_SEEDS
 
 
 def section(comparison: Comparison) -> list[str]:
     """The report's section of settings, as lines of Markdown."""
     settings, methods = comparison.settings, comparison.methods
+    same = ", the same for every method" if len(methods) > 1 else ""
     lines = [
         f"{settings['backbone']}, {settings['epochs']} epochs, batches of {settings['batch_size']} "
-        "images, the same for every method.",
+        f"images{same}.",
         "",
         *markdown.table(*_task_table(comparison)),
         "",
     ]
     lines += [f"- {row.title}: {markdown.seeds(row.seeds)}" for row in methods.itertuples()]
-    single = methods.loc[methods["seeds"].map(len) == 1, "title"]
-    if len(single):
-        lines += ["", f"With one seed there is no interval: {', '.join(single)}."]
+    few = methods.loc[methods["seeds"].map(len) < MIN_SEEDS, "title"]
+    if len(few):
+        lines += ["", f"With fewer than three seeds there is no interval: {', '.join(few)}."]
+    lines += ["", *markdown.table(*provenance.provenance_table(comparison))]
+    if difference := provenance.differing(comparison):
+        lines += ["", difference]
+    without = comparison.without_history
+    if without:
+        lines += ["", "Without history.json, and so left out of the accuracy by epoch:", ""]
+        lines += [f"- `{run}`" for run in without]
     if comparison.unfinished:
         lines += ["", "Not finished, and left out (the same command continues each):", ""]
         lines += [f"- `{run}`" for run in comparison.unfinished]

@@ -11,16 +11,38 @@ def accuracy_table(comparison: Comparison) -> Table:
     """The accuracies of a scenario in the layout that the paper has for it.
 
     Scenarios that the paper does not have get Table 1's layout for joint learning and Table 4's
-    for sequential learning.
+    for sequential learning. A run alone gets a plain table of its outputs.
 
     Returns:
         The head and the rows.
     """
+    if comparison.single_run:
+        return _outputs_down(comparison)
     if comparison.sequential:
         return _tasks_down(comparison)
     if comparison.paper and comparison.paper.sizes:
         return _sizes_across(comparison)
     return _methods_down(comparison)
+
+
+def _outputs_down(comparison: Comparison) -> Table:
+    """A row for each output of a single run."""
+    head = ["Task", "size", "level", "parameters", "paper's count", "correct", "accuracy, %"]
+    rows = []
+    for row in comparison.outputs.itertuples():
+        title = comparison.tasks.at[row.task, "title"]
+        rows.append(
+            [
+                title,
+                comparison.size(row.method, row.level, title),
+                str(row.level),
+                f"{row.parameters:,}",
+                f"{row.parameters_paper:,}",
+                f"{row.correct:,} of {row.total:,}",
+                _cell(comparison, row.method, row.level, title),
+            ]
+        )
+    return head, rows
 
 
 def _methods_down(comparison: Comparison) -> Table:
@@ -40,20 +62,24 @@ def _sizes_across(comparison: Comparison) -> Table:
     methods, printed = comparison.methods, comparison.paper.sizes
     # The DVN has all sizes; without it, the method with the most.
     reference = "dvn" if comparison.has_dvn else methods["levels"].idxmax()
-    head, parameters = ["Method", "N_O"], ["No. parameters", "—"]
+    head, parameters, names = ["Method", "N_O"], ["No. parameters", "—"], ["Size", "—"]
     rows = [[m.title, _costs(comparison, m.Index)[0]] for m in methods.itertuples()]
     for number, (task, facts) in enumerate(comparison.tasks.iterrows(), start=1):
         sizes = _sizes(comparison, reference, task).tolist()
         theirs = printed if len(printed) == len(sizes) else [""] * len(sizes)
         head += [f"Task {number} ({facts['classes']})"] * len(sizes)
+        names += [
+            comparison.size(reference, level, facts["title"])
+            for level in comparison.levels_of(reference, task)
+        ]
         parameters += map(_with_paper, map(markdown.count, sizes), theirs)
         for method, row in zip(methods.index, rows, strict=True):
             cells = [[] for _ in sizes]
             for level, own in _sizes(comparison, method, task).items():
                 closest = min(range(len(sizes)), key=lambda place: abs(sizes[place] - own))
                 cells[closest].append(_cell(comparison, method, level, facts["title"]))
-            row += [", ".join(cell) or "—" for cell in cells]
-    return head, [parameters, *rows]
+            row += ["; ".join(cell) or "—" for cell in cells]
+    return head, [names, parameters, *rows]
 
 
 def _sizes(comparison: Comparison, method: str, task: str) -> pd.Series:
