@@ -154,8 +154,8 @@ def sentences(comparison: Comparison, found: pd.DataFrame) -> list[str]:
         ours = comparison.level_title("dvn", row.level)
         text = f"{ours} against {comparison.level_title(row.method, highest)}: "
         if row.seeds:
-            points = markdown.with_interval(row.difference, "+")
-            text += f"{points} points ({markdown.seeds(row.seeds)}): "
+            points = markdown.with_interval(row.difference, "+", " points")
+            text += f"{points} ({markdown.seeds(row.seeds)}): "
         texts.append(text + row.verdict)
     return texts
 
@@ -201,9 +201,9 @@ def exploratory_note(found: pd.DataFrame) -> str:
     if not number:
         return "With fewer than three seeds in common, each seed's difference is shown."
     return (
-        f"Each interval is at {100 * CONFIDENCE:g} %, not corrected for there being {number} of them, so "
-        "some may exclude 0 by chance alone. They suggest what to test with new seeds, and decide "
-        "nothing."
+        f"Each interval is at {100 * CONFIDENCE:g} %, not corrected for there being {number} of "
+        "them, so some may exclude 0 by chance alone. They suggest what to test with new seeds, "
+        "and decide nothing."
     )
 
 

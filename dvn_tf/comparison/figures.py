@@ -16,6 +16,7 @@ _LEVEL_COLOURS = [
     COLOURS[n] for n in ("orange", "blue", "green", "purple", "sky blue", "vermilion")
 ]
 _LEVEL_STYLES = ("-", "--", "-.", ":")
+_BEFORE, _AFTER = 10, 5  # the sizes of marks before and after other tasks were learned
 _DENSITY = "size (share of the backbone's parameters)"
 
 
@@ -138,10 +139,15 @@ def _by_method(figure, comparison: Comparison) -> str:
                 axes.plot(theirs, height, "d", color="black", markerfacecolor="none", markersize=8)
                 printed = True
         panels.name_rows(axes, [comparison.level_title(*row) for row in rows])
-    several = comparison.methods["seeds"].map(len) >= MIN_SEEDS
-    marks = {"mean and 95 % interval": panels.key("o", line="-")} if several.any() else {}
-    marks |= {"each seed": panels.key("|")} if several.any() else {}
-    marks |= {"the paper (N = 1)": panels.key("d", filled=False)} if printed else {}
+    few = comparison.methods["seeds"].map(len) < MIN_SEEDS
+    marks = {}
+    if not few.all():
+        marks["mean and 95 % interval"] = panels.key("o", line="-")
+        marks["each seed"] = panels.key("|", size=11)
+    if few.any():
+        marks["each seed" if few.all() else "each seed (fewer than three)"] = panels.key("o")
+    if printed:
+        marks["the paper (N = 1)"] = panels.key("d", size=8, filled=False)
     panels.add_legend(figure, marks)
     many = len(comparison.methods) > 1
     figure.suptitle(f"{comparison.scenario}: test accuracy by {'method' if many else 'size'}")
@@ -193,8 +199,8 @@ def _forgetting(figure, comparison: Comparison) -> str | None:
         names = [comparison.level_title(*output, title) for output, _ in outputs[title]]
         panels.name_rows(axes, names)
     marks = {
-        "right after the task's own stage": panels.key("o", filled=False),
-        "at the end": panels.key("o"),
+        "after its own stage": panels.key("o", _BEFORE, filled=False),
+        "at the end": panels.key("o", _AFTER),
     }
     panels.add_legend(figure, marks)
     figure.suptitle(f"{comparison.scenario}: what is kept of old tasks")
@@ -209,8 +215,8 @@ def _draw_change(axes, before: float, after: float, height: float, method: str) 
     axes.plot((before, after), (height, height), "-", color=colour, linewidth=2)
     options = {"color": colour, "clip_on": False}
     # The open mark is larger, so that both are seen where nothing is forgotten.
-    axes.plot(before, height, marker, markersize=10, markerfacecolor="white", **options)
-    axes.plot(after, height, marker, markersize=5, **options)
+    axes.plot(before, height, marker, markersize=_BEFORE, markerfacecolor="white", **options)
+    axes.plot(after, height, marker, markersize=_AFTER, **options)
 
 
 def _intervals(comparison: Comparison, marks: str, methods: list[str] | None = None) -> str:

@@ -29,7 +29,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return lines
 
 
-def with_interval(value: "Estimate", sign: str = "") -> str:
+def with_interval(value: "Estimate", sign: str = "", unit: str = "") -> str:
     """ "94.61 ± 0.21", or each seed's value where there is no interval.
 
     An interval that excludes 0 has as many digits as it takes to see that.
@@ -37,16 +37,17 @@ def with_interval(value: "Estimate", sign: str = "") -> str:
     Args:
         value: what to write.
         sign: "+" also marks numbers that are not negative.
+        unit: what follows the numbers, such as " %".
     """
     if value.half is None:
-        return ", ".join(f"{seed:{sign}z.2f}" for seed in value.values)
+        return ", ".join(f"{seed:{sign}z.2f}" for seed in value.values) + unit
     if value.half == 0:
-        return f"{value.mean:{sign}z.2f} (every seed)"
+        return f"{value.mean:{sign}z.2f}{unit} (every seed)"
     digits = 2
     if abs(value.mean) > value.half:
         while round(abs(value.mean), digits) <= round(value.half, digits):
             digits += 1
-    return f"{value.mean:{sign}z.{digits}f} ± {value.half:.{digits}f}"
+    return f"{value.mean:{sign}z.{digits}f} ± {value.half:.{digits}f}{unit}"
 
 
 def p_value(value: float, limit: float) -> str:

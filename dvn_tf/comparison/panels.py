@@ -97,8 +97,8 @@ def add_legend(figure, handles: dict[str, object]) -> None:
     """A legend below the panels, {label: handle}, in rows of about the same length."""
     if not handles:
         return
-    # A label of n letters takes about (0.09 n + 0.7) inches.
-    room = figure.get_size_inches()[0] / (0.09 * max(map(len, handles)) + 0.7)
+    # A label of n letters takes about 0.08 n + 0.65 inches.
+    room = figure.get_size_inches()[0] / (0.08 * max(map(len, handles)) + 0.65)
     rows = math.ceil(len(handles) / max(1, int(room)))
     figure.legend(
         handles.values(),
@@ -109,12 +109,11 @@ def add_legend(figure, handles: dict[str, object]) -> None:
     )
 
 
-def key(marker: str, filled: bool = True, line: str = "") -> Line2D:
+def key(marker: str, size: float = 6, filled: bool = True, line: str = "") -> Line2D:
     """A legend's handle for a kind of mark, whichever method it is of."""
+    options = {"marker": marker, "markersize": size, "linestyle": line}
     face = _KEY_COLOUR if filled else "white"
-    return Line2D(
-        [], [], color=_KEY_COLOUR, marker=marker, markerfacecolor=face, linestyle=line, markersize=7
-    )
+    return Line2D([], [], color=_KEY_COLOUR, markerfacecolor=face, **options)
 
 
 def draw_curves(axes, curves: pd.DataFrame, colour: str, label: str, style: str = "-") -> None:
@@ -138,7 +137,7 @@ def draw_curves(axes, curves: pd.DataFrame, colour: str, label: str, style: str 
         return
     axes.plot(curves.index, [value.mean for value in values], style, label=label, **options)
     low, high = zip(*map(_ends, values), strict=True)
-    axes.fill_between(curves.index, low, high, color=colour, alpha=0.13, linewidth=0)
+    axes.fill_between(curves.index, low, high, color=colour, alpha=0.12, linewidth=0)
 
 
 def draw_levels(axes, places: Sequence[float], values: Sequence[Estimate], method: str, label: str):

@@ -27,7 +27,7 @@ _ENDINGS = (_REPORT, _RUNS, *figures.ENDINGS)
 _TABLE_4_AND_5 = (
     "The caption of the paper's Table 4 calls the DVN's right column the single unit and its left "
     "one all units. Section 4.5 says the opposite of Table 5, and so do the numbers: those on the "
-    "right are higher. Here each column names its level."
+    "right are higher. Here each column names its size."
 )
 _NOTES = {
     "J1": "N_O of the baseline is that of one of its networks, as in the paper.",
@@ -116,21 +116,26 @@ def report_text(comparison: Comparison, captions: dict[str, str], command: str) 
 
 
 def _accuracy(comparison: Comparison) -> list[str]:
-    text = "Test accuracy in per cent"
-    seeds = comparison.methods["seeds"].map(len)
-    if (seeds >= MIN_SEEDS).any():
-        text += ": mean over seeds ± half the 95 % interval (Student's t)"
-    if (seeds < MIN_SEEDS).any() and not comparison.single_run:
-        text += ", or each seed's where there are fewer than three"
-    text += "; in brackets the size, the share of the backbone's parameters"
+    few = comparison.methods["seeds"].map(len) < MIN_SEEDS
+    text = "Test accuracy in per cent: mean over seeds ± half the 95 % interval (Student's t)"
+    if comparison.single_run:
+        text = "Test accuracy in per cent"
+    elif few.all():
+        text = "Test accuracy in per cent of each seed"
+    elif few.any():
+        text += ", or of each seed where there are fewer than three"
     paper = comparison.paper
     if paper and len(paper.accuracies):
         text += (
-            f", and the number that the paper prints in its {paper.source} "
+            f"; in brackets the number that the paper prints in its {paper.source} "
             f"({paper.backbone}, N = 1). Settings lists how these runs differ"
         )
     elif paper:
         text += f". The paper shows this in {paper.source}, without numbers"
+    text += (
+        ". The size of an output is its share of the backbone's parameters. Where the tasks have "
+        "different sizes, all are named"
+    )
     lines = [f"{text}.", "", *markdown.table(*tables.accuracy_table(comparison))]
     if paper and comparison.scenario in _NOTES and not comparison.single_run:
         lines += ["", _NOTES[comparison.scenario]]
@@ -174,9 +179,9 @@ def _summary(comparison: Comparison) -> str:
     """A few lines for the terminal."""
     lines = [f"{comparison.scenario}: average test accuracy over {len(comparison.tasks)} tasks", ""]
     for method, level in comparison.levels:
-        value = markdown.with_interval(comparison.accuracy(method, level, AVERAGE))
+        value = markdown.with_interval(comparison.accuracy(method, level, AVERAGE), unit=" %")
         seeds = markdown.seeds(comparison.methods.at[method, "seeds"])
-        lines.append(f"  {comparison.level_title(method, level)}: {value} % ({seeds})")
+        lines.append(f"  {comparison.level_title(method, level)}: {value} ({seeds})")
     found = differences.differences(comparison)
     if len(found):
         lines += ["", *differences.sentences(comparison, found), ""]

@@ -87,7 +87,7 @@ def paired_test(
         return PairedTest(difference, None, "no verdict (fewer than three seeds)")
     if len(set(pairs)) == 1:
         # Without spread the t statistic is 0/0 or infinite: neither says anything.
-        same = "the same" if pairs[0] else "no"
-        return PairedTest(difference, None, f"no verdict ({same} difference in every seed)")
+        reason = "the same difference in every seed" if pairs[0] else "no difference in any seed"
+        return PairedTest(difference, None, f"no verdict ({reason})")
     p = stats.ttest_1samp(np.array(difference.values), 0).pvalue
     return PairedTest(difference, float(min(1, tests * p)))

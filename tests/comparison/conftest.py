@@ -27,13 +27,51 @@ SEQUENTIAL = {
     "dvn": ("DVN", 1, {(0, 1): 0.25, (0, 2): 1.0, (1, 1): 0.25, (1, 2): 1.0}),
 }
 SIZE = 7_387_136  # of the whole backbone, in the paper's count
+PROVENANCE = {
+    "finished": "2026-11-21T16:30:00+00:00",
+    "dvn_tf": "0.3.0",
+    "keras": "3.12.0",
+    "backend": "tensorflow",
+    "backend_version": "2.20.0",
+    "python": "3.11.9",
+    "commit": "0123456789abcdef0123456789abcdef01234567",
+    "device": "Processor X",
+    "cores": 2,
+}
 STAGED = ("packnet", "baseline", "nestednet_single")
 
 
 def accuracy(method, seed, name, best=0.9) -> float:
-    """A made-up accuracy of whole images out of 10,000, always the same for the same output."""
+    """A made-up accuracy, always the same for the same output."""
     generator = np.random.default_rng(zlib.crc32(f"{method} {seed} {name}".encode()))
-    return round(best + 0.01 * len(method) / 10 + 0.01 * generator.uniform(-1, 1), 4)
+    return best + 0.01 * len(method) / 10 + 0.01 * generator.uniform(-1, 1)
+
+
+def counted(correct, total) -> dict:
+    """The accuracy of an output as results.json holds it."""
+    return {"correct": correct, "total": total, "accuracy": correct / total}
+
+
+def set_correct(file: pathlib.Path, correct: dict) -> None:
+    """Gives the outputs of a run other counts, {name: correct test images}, in every stage."""
+    results = json.loads(file.read_text())
+    for place in (results, *results["stages"]):
+        for name, output in place["outputs"].items():
+            if name in correct:
+                output |= counted(correct[name], output["total"])
+    file.write_text(json.dumps(results))
+
+
+def without_counts(results: dict) -> dict:
+    """The same run as dvn_tf 0.1 wrote it: accuracies in single precision, and no counts."""
+    old = json.loads(json.dumps(results))
+    for key in ("schema_version", "provenance"):
+        del old[key]
+    for place in (old, *old["stages"]):
+        for output in place["outputs"].values():
+            share = np.float32(output.pop("correct")) / np.float32(output.pop("total"))
+            output["accuracy"] = float(share)
+    return old
 
 
 def results_of(scenario, kind, method, spec, seed, tasks, epochs=4, **changes) -> dict:
@@ -43,8 +81,9 @@ def results_of(scenario, kind, method, spec, seed, tasks, epochs=4, **changes) -
     outputs, last = {}, {}
     for (task, level), density in densities.items():
         name = f"{names[task]}/level{level}"
-        outputs[name] = {
-            "accuracy": accuracy(method, seed, name, 0.9 - 0.15 * task + 0.01 * level),
+        total = tasks[names[task]]["test_images"]
+        share = accuracy(method, seed, name, 0.9 - 0.15 * task + 0.01 * level)
+        outputs[name] = counted(round(share * total), total) | {
             "loss": 0.4,
             "units": list(range(1, level + 1)),
             "parameters": round(density * SIZE) + 20_000,
@@ -53,7 +92,7 @@ def results_of(scenario, kind, method, spec, seed, tasks, epochs=4, **changes) -
             "bytes": 4 * (round(density * SIZE) + 20_000),
             "multiply_adds": 10**9,
         }
-        last[name] = {key: outputs[name][key] for key in ("accuracy", "loss")}
+        last[name] = {key: outputs[name][key] for key in ("accuracy", "correct", "total", "loss")}
     if kind == "joint" and method not in STAGED:
         stages = [{"name": "all", "learned": names, "outputs": last}]
     else:
@@ -63,13 +102,14 @@ def results_of(scenario, kind, method, spec, seed, tasks, epochs=4, **changes) -
             if number + 1 < len(names):
                 # Before the later tasks an old one stood two points higher, and at one level.
                 seen = {
-                    n: v | {"accuracy": v["accuracy"] + 0.02}
+                    n: v | counted(v["correct"] + v["total"] // 50, v["total"])
                     for n, v in seen.items()
                     if n.endswith("level1")
                 }
             stages.append({"name": f"task{number + 1}", "learned": [task], "outputs": seen})
     stages = [stage | {"epochs": epochs, "seconds": 60.0} for stage in stages]
     return {
+        "schema_version": 2,
         "scenario": scenario,
         "kind": kind,
         "method": method,
@@ -87,6 +127,7 @@ def results_of(scenario, kind, method, spec, seed, tasks, epochs=4, **changes) -
         "seconds": 3600.0 + 60 * seed,
         "outputs": outputs,
         "stages": stages,
+        "provenance": PROVENANCE,
     } | changes
 
 
@@ -138,6 +179,10 @@ def made():
         write_runs=write_runs,
         write_run=write_run,
         results_of=results_of,
+        counted=counted,
+        set_correct=set_correct,
+        without_counts=without_counts,
+        PROVENANCE=PROVENANCE,
         CIFAR=CIFAR,
         JOINT=JOINT,
         SEQUENTIAL=SEQUENTIAL,

@@ -8,7 +8,14 @@ import pytest
 import dvn_tf
 from dvn_tf.comparison.comparison import read_comparison
 
-OUTPUT = {"accuracy": 0.9, "loss": 0.4, "parameters": 8, "parameters_paper": 4}
+OUTPUT = {
+    "accuracy": 0.9,
+    "correct": 9000,
+    "total": 10_000,
+    "loss": 0.4,
+    "parameters": 8,
+    "parameters_paper": 4,
+}
 OUTPUT |= {"density": 0.5, "bytes": 32}
 
 
@@ -167,11 +174,32 @@ def test_no_runs_to_read(run_forked, flag):
         ("stages", [{"name": "all"}], "no 'stages.1.epochs'"),
         ("outputs", {"cifar10/level1": OUTPUT | {"accuracy": 1.5}}, "level1.accuracy' is 1.5"),
         ("outputs", {"cifar10/level1": OUTPUT | {"density": None}}, "level1.density' is None"),
+        ("outputs", {"cifar10/level1": OUTPUT | {"correct": 0.9}}, "level1.correct' is 0.9"),
+        ("provenance", {}, "no 'provenance\\."),
     ],
 )
 def test_values_that_cannot_be(j1, key, value, message):
     change(j1 / "dvn" / "seed1" / "results.json", **{key: value})
     with pytest.raises(dvn_tf.UserError, match=message):
+        read_comparison(j1)
+
+
+@pytest.mark.parametrize(
+    "measured, message",
+    [
+        ({"correct": 1}, "level2' has 1 of 10000 correct and accuracy"),
+        ({"accuracy": 0.5, "correct": -5, "total": -10}, "level2' has -5 of -10 correct"),
+        ({"accuracy": 1.0, "correct": 9, "total": 9}, "level2.total' is 9, .* 10000 test images"),
+    ],
+)
+@pytest.mark.parametrize("place", ["outputs", "stages"])
+def test_counts_that_cannot_be(j1, place, measured, message):
+    file = j1 / "dvn" / "seed1" / "results.json"
+    results = json.loads(file.read_text())
+    outputs = results["outputs"] if place == "outputs" else results["stages"][0]["outputs"]
+    outputs["cifar100/level2"] |= measured
+    file.write_text(json.dumps(results))
+    with pytest.raises(dvn_tf.UserError, match=f"{place}.*cifar100/{message}"):
         read_comparison(j1)
 
 

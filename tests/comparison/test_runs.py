@@ -17,13 +17,24 @@ def test_a_row_for_each_output(j1):
         results = json.loads((j1 / row.method / f"seed{row.seed}" / "results.json").read_text())
         output = results["outputs"][f"{row.task}/level{row.level}"]
         assert row.run == str(j1 / row.method / f"seed{row.seed}")
-        for key in ("accuracy", "loss", "parameters", "parameters_paper", "density", "bytes"):
+        for key in (
+            "accuracy",
+            "correct",
+            "total",
+            "loss",
+            "parameters",
+            "parameters_paper",
+            "density",
+            "bytes",
+        ):
             assert getattr(row, key) == output[key]
         for key in ("title", "backbone", "epochs", "units", "levels", "num_networks", "seconds"):
             assert getattr(row, key) == results[key]
         assert row.multiply_adds == output["multiply_adds"]
         assert row.run_parameters == results["parameters"]
         assert row.run_parameters_paper == results["parameters_paper"]
+        for key, value in results["provenance"].items():
+            assert getattr(row, key) == value
         assert row.classes == results["tasks"][row.task]["classes"]
 
 
@@ -63,15 +74,36 @@ def test_the_csv_beside_the_report_holds_the_same(j1, tmp_path):
     pd.testing.assert_frame_equal(written, dvn_tf.read_runs(j1), check_exact=True)
 
 
-@pytest.mark.parametrize("version", [2, "1", None])
+@pytest.mark.parametrize("version", [3, "1", None])
 def test_files_of_another_version_are_refused(j1, version):
     file = j1 / "dvn" / "seed1" / "results.json"
     results = json.loads(file.read_text())
     file.write_text(json.dumps(results | {"schema_version": version}))
     with pytest.raises(dvn_tf.UserError, match=rf"seed1/results\.json has .* {version!r}"):
         dvn_tf.read_runs(j1)
-    file.write_text(json.dumps(results | {"schema_version": 1}))
+    file.write_text(json.dumps(results | {"schema_version": 2}))
     assert len(dvn_tf.read_runs(j1)) == 30
+
+
+@pytest.mark.parametrize("version", [{}, {"schema_version": 1}])
+def test_old_files_give_the_same_table(made, j1, version):
+    new = dvn_tf.read_runs(j1)
+    for file in j1.rglob("results.json"):
+        file.write_text(json.dumps(made.without_counts(json.loads(file.read_text())) | version))
+    old = dvn_tf.read_runs(j1)
+    provenance = list(made.PROVENANCE)
+    assert old[provenance].isna().all(axis=None)
+    pd.testing.assert_frame_equal(
+        old.drop(columns=provenance), new.drop(columns=provenance), check_exact=True
+    )
+
+
+def test_a_missing_commit_is_not_a_number(made, j1):
+    for file in j1.rglob("results.json"):
+        results = json.loads(file.read_text())
+        results["provenance"]["commit"] = None
+        file.write_text(json.dumps(results))
+    assert dvn_tf.read_runs(j1)["commit"].isna().all()
 
 
 def test_the_module_of_the_public_function_loads_no_pandas(run_python):

@@ -1,6 +1,7 @@
 """The cells of Tables 1, 3, 4 and 5, against NumPy and SciPy and the paper's own pages."""
 
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -11,17 +12,19 @@ from dvn_tf.comparison.comparison import read_comparison
 
 
 def accuracies(folder, method, *names):
-    """Per cent of each seed, the mean over some outputs, straight from the files."""
+    """Per cent of each seed, the exact mean over some outputs, straight from the files."""
     values = []
     for file in sorted((folder / method).glob("seed*/results.json")):
-        outputs = json.loads(file.read_text())["outputs"]
-        values.append(100 * np.mean([outputs[name]["accuracy"] for name in names]))
-    return np.array(values)
+        outputs = [json.loads(file.read_text())["outputs"][name] for name in names]
+        shares = [Fraction(output["correct"], output["total"]) for output in outputs]
+        values.append(100 * sum(shares) / len(shares))
+    return values
 
 
 def cell(values, papers=None):
-    low, high = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
-    text = f"{values.mean():.2f} ± {(high - low) / 2:.2f}"
+    error = stats.sem(np.array(values, float))
+    low, high = stats.t.interval(0.95, len(values) - 1, 0, error)
+    text = f"{float(sum(values) / len(values)):.2f} ± {(high - low) / 2:.2f}"
     return text + (f" (paper {papers})" if papers else "")
 
 
@@ -34,12 +37,27 @@ def test_table_1(j1):
     assert head == [
         "Method", "N_O", "N_T", "Task 1 (cifar10)", "Task 2 (cifar100)", "Average", "seeds",
     ]  # fmt: skip
+    shared = "7.4M (paper 7.4M)"
     printed = [  # Table 1, with each method's outputs
-        ("baseline", 1, "Baseline", "1 (paper 1)", "14.8M (paper 14.8M)", "94.8 76.4 85.6"),
-        ("packnet", 1, "PackNet+", "2 (paper 2)", "7.4M (paper 7.4M)", "94.5 75.3 84.9"),
-        ("nestednet", 1, "NestedNet", "2 (paper 2)", "7.4M (paper 7.4M)", "94.7 76.7 85.7"),
-        ("dvn", 1, "DVN, level 1 (25 %)", "4 (paper 4)", "7.4M (paper 7.4M)", "94.6 75.0 84.8"),
-        ("dvn", 2, "DVN, level 2 (100 %)", "", "", "95.1 77.3 86.2"),
+        ("baseline", 1, "Baseline (full)", "1 (paper 1)", "14.8M (paper 14.8M)", "94.8 76.4 85.6"),
+        (
+            "packnet",
+            1,
+            "PackNet+ (50 %, full)",
+            "2 (paper 2)",
+            "7.4M (paper 7.4M)",
+            "94.5 75.3 84.9",
+        ),
+        (
+            "nestednet",
+            1,
+            "NestedNet (50 %, full)",
+            "2 (paper 2)",
+            "7.4M (paper 7.4M)",
+            "94.7 76.7 85.7",
+        ),
+        ("dvn", 1, "DVN (25 %)", "4 (paper 4)", shared, "94.6 75.0 84.8"),
+        ("dvn", 2, "DVN (full)", "", "", "95.1 77.3 86.2"),
     ]
     assert len(rows) == len(printed)
     for row, (method, level, title, outputs, parameters, numbers) in zip(
@@ -73,13 +91,14 @@ def test_table_3(made, tmp_path):
     head, rows = made_table(folder)
     assert head == ["Method", "N_O", *["Task 1 (20)"] * 2, *["Task 2 (100)"] * 2]
     sizes = ["1.8M (paper 1.8M)", "7.4M (paper 7.4M)"]
-    assert rows[0] == ["No. parameters", "—", *sizes, *sizes]
+    assert rows[0] == ["Size", "—", "25 %", "full", "25 %", "full"]
+    assert rows[1] == ["No. parameters", "—", *sizes, *sizes]
     printed = {  # Table 3
         "baseline": ("1", {"coarse": ("82.1", "84.9"), "fine": ("73.4", "75.7")}),
         "nestednet": ("2", {"coarse": ("83.7", None), "fine": (None, "76.6")}),
         "dvn": ("4", {"coarse": ("84.1", "86.1"), "fine": ("74.9", "76.9")}),
     }
-    for row, (method, (outputs, numbers)) in zip(rows[1:], printed.items(), strict=True):
+    for row, (method, (outputs, numbers)) in zip(rows[2:], printed.items(), strict=True):
         assert row[1] == f"{outputs} (paper {outputs})"
         expected = []
         for task in tasks:
@@ -113,8 +132,8 @@ def test_tables_4_and_5(made, tmp_path, scenario, printed):
     folder = made.write_runs(tmp_path, scenario, "sequential", made.SEQUENTIAL)
     head, rows = made_table(folder)
     assert head == [
-        "", "Feature Extraction", "DA-CNN", "LwF", "NestedNet", "DVN, level 1 (25 %)",
-        "DVN, level 2 (100 %)",
+        "", "Feature Extraction (full)", "DA-CNN (full)", "LwF (full)", "NestedNet (25 %, full)",
+        "DVN (25 %)", "DVN (full)",
     ]  # fmt: skip
     assert [row[0] for row in rows] == ["Task 1 (cifar10)", "Task 2 (cifar100)", "Average", "seeds"]
     assert rows[3][1:] == ["3"] * 6
@@ -132,8 +151,52 @@ def test_other_scenarios_have_no_papers_numbers(made, tmp_path):
     head, rows = made_table(folder)
     assert head[:3] == ["Method", "N_O", "N_T"]
     assert "paper" not in str(rows)
-    # One seed: a mean without an interval.
-    assert rows[0][3] == f"{accuracies(folder, 'baseline', 'cifar10/level1')[0]:.2f}"
+    # One seed: its value, without an interval.
+    assert rows[0][3] == f"{float(accuracies(folder, 'baseline', 'cifar10/level1')[0]):.2f}"
+
+
+def test_two_seeds_are_shown_by_themselves(made, tmp_path):
+    folder = made.write_runs(tmp_path, "mine", "joint", made.JOINT, seeds=(4, 7))
+    _, rows = made_table(folder)
+    first, second = accuracies(folder, "baseline", "cifar10/level1")
+    assert rows[0][3] == f"{float(first):.2f}, {float(second):.2f}"
+    assert "±" not in str(rows)
+
+
+def test_a_run_alone_has_a_table_of_its_outputs(made, tmp_path):
+    folder = made.write_runs(tmp_path, "J1", "joint", {"dvn": made.JOINT["dvn"]}, seeds=(4,))
+    head, rows = made_table(folder)
+    assert head == [
+        "Task", "size", "level", "parameters", "paper's count", "correct", "accuracy, %",
+    ]  # fmt: skip
+    outputs = json.loads((folder / "dvn" / "seed4" / "results.json").read_text())["outputs"]
+    printed = {"cifar10/level1": 94.6, "cifar10/level2": 95.1}
+    printed |= {"cifar100/level1": "75.0", "cifar100/level2": 77.3}
+    assert len(rows) == len(outputs) == 4
+    for row, (name, output) in zip(rows, outputs.items(), strict=True):
+        task, level = name.split("/level")
+        assert row == [
+            f"Task {1 if task == 'cifar10' else 2} ({task})",
+            {"1": "25 %", "2": "full"}[level],
+            level,
+            f"{output['parameters']:,}",
+            f"{output['parameters_paper']:,}",
+            f"{output['correct']:,} of 10,000",
+            f"{100 * output['accuracy']:.2f} (paper {printed[name]})",
+        ]
+
+
+def test_sizes_have_one_name_in_every_method(made, tmp_path):
+    equal = {(task, level): (0.25, 1.0, 1.0)[level - 1] for task in (0, 1) for level in (1, 2, 3)}
+    made.write_runs(tmp_path, "mine", "joint", made.JOINT | {"dvn": ("DVN", 1, equal)})
+    comparison = read_comparison(tmp_path)
+    assert comparison.size("baseline", 1) == comparison.size("dvn", 3) == "full"
+    assert comparison.size("nestednet", 1, "Task 1 (cifar10)") == "50 %"
+    assert comparison.level_title("nestednet", 1, "Task 2 (cifar100)") == "NestedNet (full)"
+    # Consecutive levels of a table may be equal (Eq. 4).
+    assert [comparison.level_title("dvn", level) for level in (1, 2, 3)] == [
+        "DVN (25 %)", "DVN (full, level 2)", "DVN (full, level 3)",
+    ]  # fmt: skip
 
 
 def test_paper_has_no_row_for_another_number_of_levels():
