@@ -2,9 +2,10 @@
 
     python -m experiments.compare --runs=runs/J1
 
-reads every results.json below the folder. It writes report.md, figures (PNG and SVG) and runs.csv
-(the numbers of all runs, a row for each output) to runs/J1/report, and the figures for TensorBoard
-to runs/J1/comparison. Nothing is trained. Unfinished runs are named and left out.
+reads every results.json below the folder, and the history.json files beside them. It writes
+report.md, figures (PNG and SVG) and runs.csv (the numbers of all runs, a row for each output) to
+runs/J1/report. If the runs have TensorBoard logs, it also writes the figures for TensorBoard to
+runs/J1/comparison. Nothing is trained. Unfinished runs are named and left out.
 """
 
 from absl import flags
@@ -15,7 +16,9 @@ _RUNS = flags.DEFINE_string(
     "runs", None, "Folder of the finished runs, such as runs/J1.", required=True
 )
 _REPORT_DIR = flags.DEFINE_string(
-    "report_dir", None, "Folder to write; by default RUNS/report. A report in it is replaced."
+    "report_dir",
+    None,
+    "Folder to write; by default RUNS/report. A report in it is replaced. It may hold the runs.",
 )
 
 
