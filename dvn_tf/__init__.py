@@ -20,12 +20,14 @@ from dvn_tf.networks.network import DeepVirtualNetwork, load_network
 from dvn_tf.networks.objectives import joint_objective, sequential_objective
 from dvn_tf.networks.plain_network import plain_network
 from dvn_tf.tasks import TaskInfo
+from dvn_tf.training.optimizer import MomentumSGD
 from dvn_tf.units import UnitPartition, UnitTable
 
 __version__ = "0.3.0"
 __all__ = [
     "METHODS",
     "DeepVirtualNetwork",
+    "MomentumSGD",
     "ResNet",
     "Task",
     "TaskInfo",

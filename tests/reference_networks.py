@@ -71,6 +71,7 @@ ROWS_OF_4 = (
     ((3,), (2, 3), (2, 3, 4), (1, 2, 3, 4)),
     ((4,), (3, 4), (2, 3, 4), (1, 2, 3, 4)),
 )
+ROWS_WITH_EQUAL_LEVELS = (((1,), (1,), (1, 2)), ((2,), (1, 2), (1, 2)))
 ROWS_WITH_GAPS = (((1, 3), (1, 3, 4)), ((2,), (2, 4)), ((4,), (1, 4)))
 ROWS_OF_J3 = (
     ((1, 2), (1, 2, 3), (1, 2, 3, 4)),
@@ -110,6 +111,14 @@ CASES = {
         (0.4, 0.1, 0.3, 0.2),
         (4, 2, 2),
         map_size=9,
+    ),
+    "WRN with equal neighbouring levels": Case(
+        (task("a"), task("b", classes=5)),
+        UnitTable(ROWS_WITH_EQUAL_LEVELS),
+        ROWS_WITH_EQUAL_LEVELS,
+        WideResNet(8, 1),
+        (0.5, 0.5),
+        (1, 1),
     ),
     "plain ResNet, a 1 x 1 table": Case(
         (task("a"),), UnitTable((((1,),),)), (((1,),),), ResNet(18, 4), (1.0,), (1,)

@@ -19,10 +19,13 @@ class MomentumSGD(keras.optimizers.SGD):
     implemented. Keras's `SGD` sums rate * g instead. Both are the same while the rate is constant,
     but where it drops, Keras's velocity still carries the old rate for a while.
 
-    Args: as `keras.optimizers.SGD`.
+    Arguments are those of `keras.optimizers.SGD`.
     """
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: keras.KerasTensor, variable: keras.Variable, learning_rate: float
+    ) -> None:
+        """Moves a variable and its velocity by one step; Keras calls it in `apply`."""
         rate = ops.cast(learning_rate, variable.dtype)
         step = gradient = ops.cast(gradient, variable.dtype)
         if self.momentum:

@@ -80,9 +80,9 @@ class RunFolder:
         match = _VERSION_LINE.match(file.read_text(encoding="utf-8"))
         if int(match[1] if match else 1) != TRAINING_VERSION:
             raise UserError(
-                f"an earlier version of dvn_tf trained the run in {self.path}, and this version "
-                "trains in another way (see CHANGELOG.md): let the earlier version finish it, or "
-                "train it anew in another --run_dir"
+                f"another version of dvn_tf trained the run in {self.path}, and trained in another "
+                "way (see CHANGELOG.md): let that version finish it, or train it anew in another "
+                "--run_dir"
             )
 
     def claim(self, config: str) -> None:

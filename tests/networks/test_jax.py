@@ -178,3 +178,23 @@ def test_jax_trains_from_arrays_where_tensorflow_is_not_installed(tmp_path):
     assert found["losses"][-1] < found["losses"][0]
     assert found["reloaded"]
     assert found["extracted"] < 1e-4
+
+
+COMPILED = (
+    BUILD
+    + """
+from dvn_tf.networks.objectives import joint_objective
+from dvn_tf.training.fitting import compile_network
+from dvn_tf.training.recipe import Recipe
+
+network = build()
+compile_network(network, Recipe(), 1, joint_objective(network.virtual_networks))
+print(json.dumps({"backend": keras.backend.backend(), "compiled": network.jit_compile}))
+"""
+)
+
+
+@pytest.mark.parametrize(("backend", "compiled"), [("jax", True), ("tensorflow", False)])
+def test_jax_compiles_the_step_without_being_asked(tmp_path, backend, compiled):
+    """Without its compiler, JAX takes several times as long for a step."""
+    assert run(COMPILED, tmp_path, backend)["compiled"] is compiled

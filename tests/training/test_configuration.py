@@ -151,7 +151,7 @@ def test_one_reading_leaves_nothing_to_the_next():
         ("Recipe.epochs = three", "three"),
         ("Recipe.epochs = 0", "at least 1"),
         ("Recipe.schedule = 'linear'", "'step', 'cosine' or 'constant'"),
-        ("Recipe.warmup_epochs = 2", "cosine"),
+        ("Recipe.warmup_epochs = 200", "fewer than the 200 epochs"),
         ("WideResNet.depth = 30", "no wide residual network of depth 30"),
         ("Scenario.num_levels = 3", "3 levels need at least 3 units"),
         ("Scenario.num_units = 3", "3"),

@@ -40,15 +40,34 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
 
 
 def test_the_same_configuration_may_claim_again(folder):
+    before = (folder.path / "config.gin").read_text()
     folder.claim("# another comment\n" + CONFIG)
-    assert (folder.path / "config.gin").read_text() == CONFIG
+    assert (folder.path / "config.gin").read_text() == before
 
 
 def test_another_configuration_may_not(folder):
+    before = (folder.path / "config.gin").read_text()
     with pytest.raises(UserError, match=r"Recipe.seed = 0; asked for: Recipe.seed = 1") as error:
         folder.claim(CONFIG.replace("seed = 0", "seed = 1"))
     assert "--run_dir" in str(error.value)
-    assert (folder.path / "config.gin").read_text() == CONFIG
+    assert (folder.path / "config.gin").read_text() == before
+
+
+def test_the_configuration_names_the_version_that_trains(folder):
+    first, rest = (folder.path / "config.gin").read_text().split("\n", 1)
+    assert first == f"# Trained by dvn_tf {dvn_tf.__version__}, training version 2."
+    assert rest == CONFIG
+    folder.check_training_version()
+
+
+@pytest.mark.parametrize("header", ["", "# Trained by dvn_tf 0.4.0, training version 3.\n"])
+def test_a_run_of_a_version_that_trains_otherwise_is_left_alone(folder, header):
+    file = folder.path / "config.gin"
+    file.write_text(header + CONFIG)
+    with pytest.raises(UserError, match="another version of dvn_tf trained the run") as error:
+        folder.claim(CONFIG)
+    assert "--run_dir" in str(error.value)
+    assert file.read_text() == header + CONFIG
 
 
 def test_a_folder_of_other_files_is_left_alone(tmp_path):
