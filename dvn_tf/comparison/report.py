@@ -29,6 +29,10 @@ _TABLE_4_AND_5 = (
     "one all units. Section 4.5 says the opposite of Table 5, and so do the numbers: those on the "
     "right are higher. Here each column names its size."
 )
+_PRIMARY = (
+    "This is the primary comparison: the average over the tasks, the DVN's highest level against "
+    "each other method."
+)
 _NOTES = {
     "J1": "N_O of the baseline is that of one of its networks, as in the paper.",
     "H1": "An output stands in the column whose number of parameters is closest to its own.",
@@ -97,9 +101,7 @@ def report_text(comparison: Comparison, captions: dict[str, str], command: str) 
     lines = [f"# {comparison.scenario}: {title}", ""]
     if len(found):
         lines += [*(f"- {text}" for text in differences.sentences(comparison, found)), ""]
-        lines += ["This is the primary comparison: the average over the tasks, the DVN's highest "]
-        lines[-1] += f"level against each other method. {differences.interval_note(found)}"
-        lines += [""]
+        lines += [f"{_PRIMARY} {differences.interval_note(found)}", ""]
     lines += ["## Accuracy", "", *_accuracy(comparison)]
     for name, caption in captions.items():
         lines += ["", f"![{caption}]({name}.png)", "", f"*{caption}* ([SVG]({name}.svg))"]
