@@ -93,12 +93,6 @@ class Comparison:
         return self.outputs["run"].nunique() == 1
 
     @property
-    def without_history(self) -> list[str]:
-        """The runs whose accuracies by epoch are not there, or not for all stages."""
-        runs = self.outputs.drop_duplicates("run")
-        return [row.run for row in runs.itertuples() if row.run not in {*self.epochs["run"]}]
-
-    @property
     def levels(self) -> list[tuple[str, int]]:
         """Each method with each of its levels, in order."""
         each = self.methods["levels"].items()

@@ -87,21 +87,22 @@ def read_epochs(outputs: "pd.DataFrame") -> "pd.DataFrame":
         outputs: from `read_runs`.
 
     Returns:
-        A row for each run, epoch and output: `run`, `method`, `seed`, `task`, `level`, `accuracy`
-        (from 0 to 1), `epoch` (from 1, over all stages), `task_epoch` (from 1, over the stages
-        that learn the task, NaN in others) and `stage_end` (the last epoch of the stage).
+        A row for each run, epoch and output: `method`, `seed`, `task`, `level`, `accuracy` (from
+        0 to 1), `epoch` (from 1, over all stages), `task_epoch` (from 1, over the stages that
+        learn the task, NaN in others) and `stage_end` (the last epoch of the stage). A stage
+        without history.json has none.
 
     Raises:
         UserError: if a file is damaged.
     """
     import pandas as pd
 
-    names = ["run", "method", "seed"]
-    columns = [*names, "task", "level", "accuracy", "epoch", "task_epoch", "stage_end"]
+    columns = ["method", "seed", "task", "level", "accuracy", "epoch", "task_epoch", "stage_end"]
     rows = []
-    for run in outputs[names].drop_duplicates().itertuples(index=False):
+    for run, *names in outputs[["run", "method", "seed"]].drop_duplicates().to_numpy():
         done, own = 0, collections.Counter()  # epochs of all stages, and of each task's
-        for stage, history in _histories(pathlib.Path(run.run)):
+        for stage, history in _histories(pathlib.Path(run)):
+            history = history or [{}] * stage["epochs"]
             end = done + len(history)
             for logs in history:
                 done += 1
@@ -110,8 +111,18 @@ def read_epochs(outputs: "pd.DataFrame") -> "pd.DataFrame":
                     if match := re.fullmatch(r"val_(.+)/level(\d+)_accuracy", name):
                         task, level = match[1], int(match[2])
                         task_epoch = own[task] if task in stage["learned"] else math.nan
-                        rows.append((*run, task, level, accuracy, done, task_epoch, end))
+                        rows.append((*names, task, level, accuracy, done, task_epoch, end))
     return pd.DataFrame(rows, columns=columns)
+
+
+def runs_without_history(outputs: "pd.DataFrame") -> list[str]:
+    """The runs that lack the history.json of a stage.
+
+    Args:
+        outputs: from `read_runs`.
+    """
+    histories = {run: _histories(pathlib.Path(run)) for run in outputs["run"].unique()}
+    return [run for run, stages in histories.items() if not all(history for _, history in stages)]
 
 
 def unfinished_runs(folder: str | os.PathLike) -> list[pathlib.Path]:

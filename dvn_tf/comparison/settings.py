@@ -4,6 +4,7 @@ import pandas as pd
 
 from dvn_tf.comparison import markdown, provenance
 from dvn_tf.comparison.comparison import Comparison
+from dvn_tf.comparison.runs import runs_without_history
 from dvn_tf.comparison.statistics import MIN_SEEDS
 
 
@@ -25,9 +26,8 @@ def section(comparison: Comparison) -> list[str]:
     lines += ["", *markdown.table(*provenance.provenance_table(comparison))]
     if difference := provenance.differing(comparison):
         lines += ["", difference]
-    without = comparison.without_history
-    if without:
-        lines += ["", "Without history.json, and so left out of the accuracy by epoch:", ""]
+    if without := runs_without_history(comparison.outputs):
+        lines += ["", "A history.json is missing, so the accuracy by epoch has gaps:", ""]
         lines += [f"- `{run}`" for run in without]
     if comparison.unfinished:
         lines += ["", "Not finished, and left out (the same command continues each):", ""]

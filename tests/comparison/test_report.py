@@ -230,7 +230,11 @@ def test_json_files_are_enough(request, tmp_path, monkeypatch, scenario):
 
 
 def test_stages_without_history_are_named(s1):
-    (s1 / "lwf" / "seed1" / "task2" / "history.json").unlink()
+    (s1 / "lwf" / "seed1" / "task1" / "history.json").unlink()
+    comparison = read_comparison(s1)
+    # The epochs of the second stage are counted as if the first one were there.
+    assert list(comparison.curves("lwf", "classes_5-9", 1).index) == [5, 6, 7, 8]
+    assert comparison.stage_ends("lwf") == [4]
     write_report(s1)
     found = sections((s1 / "report" / "report.md").read_text())
     assert f"- `{s1}/lwf/seed1`\n" in found["Settings"]
