@@ -122,7 +122,11 @@ def runs_without_history(outputs: "pd.DataFrame") -> list[str]:
         outputs: from `read_runs`.
     """
     histories = {run: _histories(pathlib.Path(run)) for run in outputs["run"].unique()}
-    return [run for run, stages in histories.items() if not all(history for _, history in stages)]
+    return [
+        run
+        for run, stages in histories.items()
+        if any(stage["epochs"] and not history for stage, history in stages)
+    ]
 
 
 def unfinished_runs(folder: str | os.PathLike) -> list[pathlib.Path]:
