@@ -6,14 +6,25 @@ from dvn_tf.comparison import markdown
 from dvn_tf.comparison.comparison import Comparison
 
 _NOT_RECORDED = "not recorded"
+
+
+def _short_commit(commit: str) -> str:
+    """Its first ten digits, and the "+" that marks changed files."""
+    return commit[:10] + ("+" if commit.endswith("+") else "")
+
+
+def _machine(device: str, cores: float) -> str:
+    return f"{device}, {cores:.0f} CPU core{'' if cores == 1 else 's'}"
+
+
 # {row of the table: (columns of `runs.read_runs`, how they read)}
 _FACTS = {
-    "dvn_tf": (["dvn_tf"], "{}"),
-    "commit": (["commit"], "{}"),
-    "Keras": (["keras"], "{}"),
-    "backend": (["backend", "backend_version"], "{} {}"),
-    "Python": (["python"], "{}"),
-    "machine": (["device", "cores"], "{}, {:.0f} CPU cores"),
+    "dvn_tf": (["dvn_tf"], str),
+    "commit": (["commit"], _short_commit),
+    "Keras": (["keras"], str),
+    "backend": (["backend", "backend_version"], "{} {}".format),
+    "Python": (["python"], str),
+    "machine": (["device", "cores"], _machine),
 }
 
 
@@ -59,20 +70,13 @@ def machines(comparison: Comparison, method: str | None = None) -> list[str]:
 def _runs(comparison: Comparison) -> pd.DataFrame:
     """A row for each run, with what each fact reads."""
     runs = comparison.outputs.drop_duplicates("run")
-    short = runs["commit"].map(_short_commit, na_action="ignore")
-    runs = runs.assign(commit=short)
     texts = {}
     for fact, (columns, form) in _FACTS.items():
         values = runs[columns].itertuples(index=False, name=None)
         texts[fact] = [
-            _NOT_RECORDED if any(map(pd.isna, value)) else form.format(*value) for value in values
+            _NOT_RECORDED if any(map(pd.isna, value)) else form(*value) for value in values
         ]
     return runs[["method", "title", "seed", "seconds", "finished"]].assign(**texts)
-
-
-def _short_commit(commit: str) -> str:
-    """Its first ten digits, and the "+" that marks changed files."""
-    return commit[:10] + ("+" if commit.endswith("+") else "")
 
 
 def _described(runs: pd.DataFrame, texts: pd.Series) -> str:

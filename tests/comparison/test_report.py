@@ -169,19 +169,21 @@ def change_provenance(file, **changes):
 def test_runs_of_several_machines_and_versions_say_so(j1):
     for seed in range(3):
         file = j1 / "dvn" / f"seed{seed}" / "results.json"
-        change_provenance(file, device="GPU Y", cores=16, finished="2026-12-01T00:00:00+00:00")
-    change_provenance(j1 / "packnet" / "seed2" / "results.json", keras="3.13.0", commit=None)
+        change_provenance(file, device="GPU Y", cores=1, finished="2026-12-01T00:00:00+00:00")
+    change_provenance(
+        j1 / "packnet" / "seed2" / "results.json", keras="3.13.0", commit="f" * 40 + "+"
+    )
     write_report(j1)
     found = sections((j1 / "report" / "report.md").read_text())
     for part in (
         "**The runs differ in commit, Keras and machine.** Training times of different machines "
         "cannot be compared.",
         "3.13.0 (PackNet+ 2)",
-        "GPU Y, 16 CPU cores (DVN 0, 1, 2)",
+        "GPU Y, 1 CPU core (DVN 0, 1, 2)",
         "2026-11-21 to 2026-12-01",
     ):
         assert part in found["Settings"]
-    assert "not recorded (PackNet+ 2)" in found["Settings"]
+    assert "ffffffffff+ (PackNet+ 2)" in found["Settings"]
     assert re.search(
         r"^\| DVN .*1 h 01 min \(on GPU Y, 16 CPU cores\)", found["Cost"], re.MULTILINE
     )
