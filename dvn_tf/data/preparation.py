@@ -8,6 +8,7 @@ import requests
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import downloader
 
+from dvn_tf.data import progress
 from dvn_tf.errors import UserError
 
 # Without a network TFDS's 10 retries wait 200 s in all; 4 retries wait 3 s.
@@ -27,7 +28,7 @@ def prepare(builder: tfds.core.DatasetBuilder) -> None:
     if builder.is_prepared():
         return
     try:
-        with _short_retries():
+        with _short_retries(), progress.redirected():
             builder.download_and_prepare()
     except UserError:
         raise
