@@ -25,7 +25,7 @@ def prepare(builder: tfds.core.DatasetBuilder) -> None:
         UserError: If the dataset cannot be downloaded or prepared. Nothing is then left in its
             folder.
     """
-    if builder.is_prepared():
+    if is_prepared(builder):
         return
     try:
         with _short_retries(), progress.redirected():
@@ -38,6 +38,11 @@ def prepare(builder: tfds.core.DatasetBuilder) -> None:
             f"Dataset {builder.name!r} is not in {builder.data_dir_root} and could not be "
             f"prepared ({reason(err)}). {_instructions(builder)}"
         ) from err
+
+
+def is_prepared(builder: tfds.core.DatasetBuilder) -> bool:
+    """Says whether a dataset is in its data folder; TFDS logs a warning where it is not."""
+    return (builder.data_path / "dataset_info.json").exists()
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow_datasets as tfds
 
+from dvn_tf.data import preparation
 from dvn_tf.errors import UserError
 
 ARCHIVE = "tiny-imagenet-200.zip"
@@ -145,7 +146,7 @@ def builder_at_hand(builder: tfds.core.DatasetBuilder) -> tfds.core.DatasetBuild
         The builder to use. Warns if that is the older one, which names classes by WordNet IDs.
     """
     folder = builder.data_dir_root
-    if builder.is_prepared() or _find_archive([folder / "downloads/manual", folder]):
+    if preparation.is_prepared(builder) or _find_archive([folder / "downloads/manual", folder]):
         return builder
     older = folder / builder.name / _OLDER
     if not (older / "dataset_info.json").exists():
