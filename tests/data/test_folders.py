@@ -74,7 +74,8 @@ def test_a_class_may_be_named_train(flat_folder):
 def test_what_is_skipped_is_counted_and_shown(split_folder, capfd):
     load(task(split_folder), show_progress=True)
     assert "; skipped" not in capfd.readouterr().err
-    for name in (".DS_Store", "notes.txt", "train/more.TXT", "train/ant/.hidden.png", "test/README"):
+    ignored = (".DS_Store", "notes.txt", "train/more.TXT", "train/ant/.hidden.png", "test/README")
+    for name in ignored:
         (split_folder / name).write_text("no image")
     paint(split_folder / "train/ant/deeper/0.png")
     paint(split_folder / "validation/ant/0.png")  # there is a test folder already
