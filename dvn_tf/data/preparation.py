@@ -27,6 +27,9 @@ def prepare(builder: tfds.core.DatasetBuilder) -> None:
     """
     if is_prepared(builder):
         return
+    size = builder.info.download_size
+    download = f", a download of {size}" if size else ""
+    progress.note(f"Preparing {builder.name} in {builder.data_dir_root}{download}")
     try:
         with _short_retries(), progress.redirected():
             builder.download_and_prepare()

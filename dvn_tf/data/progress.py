@@ -55,9 +55,18 @@ def counter(total: int, what: str) -> tqdm:
 
 @contextlib.contextmanager
 def redirected() -> Iterator[None]:
-    """Shows the progress bars of a library within a block as `counter` shows its own."""
-    with contextlib.redirect_stderr(_stream()):
+    """Shows the progress bars of TFDS within a block as `counter` shows its own.
+
+    What it prints to stdout is dropped.
+    """
+    with contextlib.redirect_stderr(_stream()), contextlib.redirect_stdout(io.StringIO()):
         yield
+
+
+def note(line: str) -> None:
+    """Prints a line to stderr where progress is shown."""
+    if _shown.get():
+        print(line, file=sys.stderr, flush=True)
 
 
 def _stream():

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import sys
 from collections.abc import Mapping
 
 import numpy as np
@@ -97,12 +96,11 @@ def load(
     with progress.shown(show_progress):
         train = _read(source, "train", indices, task, task.train_examples)
         test = _read(source, "test", indices, task, None)
-    mean, std = image_tools.channel_statistics(train.images)
-    # Asked again: some datasets learn the names of their classes from the data.
-    info = dataclasses.replace(_source_info(task, source), mean=mean, std=std)
-    loaded = TaskData(task, info, train, test, getattr(source, "skipped", {}))
-    if show_progress:
-        print(_summary(loaded), file=sys.stderr, flush=True)
+        mean, std = image_tools.channel_statistics(train.images)
+        # Asked again: some datasets learn the names of their classes from the data.
+        info = dataclasses.replace(_source_info(task, source), mean=mean, std=std)
+        loaded = TaskData(task, info, train, test, getattr(source, "skipped", {}))
+        progress.note(_summary(loaded))
     return loaded
 
 

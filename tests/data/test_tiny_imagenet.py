@@ -82,6 +82,22 @@ def test_classes_are_those_of_wnids_txt_in_its_order(tmp_path, place):
     assert prepared(tmp_path) == ["1.1.0"]
 
 
+@pytest.mark.parametrize("show", [True, False])
+def test_preparing_tells_only_who_asks(tmp_path, capfd, show):
+    write_archive(tmp_path / tiny_imagenet.ARCHIVE)
+    load(Task("t", "tiny_imagenet"), tmp_path, show_progress=show)
+    captured = capfd.readouterr()
+    lines = [line for line in captured.err.splitlines() if "tiny_imagenet" in line]
+    assert captured.out == ""
+    assert (
+        lines
+        == [
+            f"Preparing tiny_imagenet in {tmp_path}",
+            "Read tiny_imagenet for task t: 200 training and 200 test images of 200 classes",
+        ][: 2 * show]
+    )
+
+
 def test_classes_are_cut_out(tmp_path):
     wnids = write_archive(tmp_path / tiny_imagenet.ARCHIVE)
     data = load(Task("t", "tiny_imagenet", classes="50-99"), tmp_path)
