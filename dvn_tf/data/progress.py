@@ -93,12 +93,12 @@ class _Log(io.TextIOBase):
     def write(self, text: str) -> int:
         if self._stream is None:
             return len(text)
-        line = text.strip()
+        line = text.replace(_CURSOR_UP, "").strip()
         redrawn = text.startswith("\r")
         if redrawn and line and time.monotonic() >= self._due:
             print(line, file=self._stream, flush=True)
             self._due = time.monotonic() + self._interval
-        elif not redrawn and (self._in_line or (line and line != _CURSOR_UP)):
+        elif not redrawn and (self._in_line or line):
             self._stream.write(text)
             self._in_line = not text.endswith("\n")
         return len(text)

@@ -70,10 +70,12 @@ def test_progress_bars_of_a_library_are_shown_alike(monkeypatch, clock, show):
         for _ in tqdm(range(2), "splits"):
             for _ in tqdm(range(50), "examples", mininterval=0, leave=False):
                 clock[0] += 1
+                for _ in tqdm(range(2), "third", mininterval=0, leave=False):
+                    pass
             print("a warning", "of two words", file=sys.stderr)
     lines = sys.stderr.getvalue().splitlines()
     assert lines.count("a warning of two words") == 2
-    shown = [line for line in lines if "examples" in line]
+    shown = [line for line in lines if "examples" in line or "third" in line]
     assert len(shown) == (3 if show else 0)
     assert all(line.isprintable() for line in lines)
     assert len(lines) == len(shown) + 2
