@@ -1,7 +1,8 @@
 """How far the preparing and reading of images has come.
 
-A terminal shows one line that is redrawn. Anything else, such as a log, gets a plain line now and
-then. Nothing is shown unless the caller of `load` asks for it.
+On stderr, a terminal shows one line that is redrawn; anything else, such as a log, gets a plain
+line now and then. What has been read is printed to stdout. Nothing is shown unless the caller of
+`load` asks for it.
 """
 
 import contextlib
@@ -64,9 +65,9 @@ def redirected() -> Iterator[None]:
 
 
 def note(line: str) -> None:
-    """Prints a line to stderr where progress is shown."""
+    """Prints a line to stdout where progress is shown."""
     if _shown.get():
-        print(line, file=sys.stderr, flush=True)
+        print(line, flush=True)
 
 
 def _stream():

@@ -81,7 +81,8 @@ def load(
     Args:
         task: The task.
         data_dir: TFDS's data folder, which must exist. None is TFDS's own default.
-        show_progress: Whether to show on stderr how far it has come, and what was read and skipped.
+        show_progress: Whether to show on stderr how far it has come, and to print what was read
+            and skipped.
 
     Returns:
         The task's images, labelled 0 to `info.num_classes - 1`.

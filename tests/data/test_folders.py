@@ -73,7 +73,7 @@ def test_a_class_may_be_named_train(flat_folder):
 
 def test_what_is_skipped_is_counted_and_shown(split_folder, capfd):
     load(task(split_folder), show_progress=True)
-    assert "; skipped" not in capfd.readouterr().err
+    assert "; skipped" not in capfd.readouterr().out
     ignored = (".DS_Store", "notes.txt", "train/more.TXT", "train/ant/.hidden.png", "test/README")
     for name in ignored:
         (split_folder / name).write_text("no image")
@@ -84,12 +84,12 @@ def test_what_is_skipped_is_counted_and_shown(split_folder, capfd):
     assert data.skipped == {
         "hidden": 3, ".txt": 2, "outside of the class folders": 2, "without a suffix": 1,
     }  # fmt: skip
-    assert capfd.readouterr().err.splitlines()[-1] == (
+    assert capfd.readouterr().out == (
         f"Read folder:{split_folder} for task t: 12 training and 6 test images of 3 classes; "
-        "skipped files: 3 hidden, 2 .txt, 2 outside of the class folders, 1 without a suffix"
+        "skipped files: 3 hidden, 2 .txt, 2 outside of the class folders, 1 without a suffix\n"
     )
     assert load(task(split_folder)).skipped == data.skipped
-    assert capfd.readouterr().err == ""
+    assert capfd.readouterr() == ("", "")
 
 
 def test_classes_and_train_examples(split_folder):

@@ -166,7 +166,7 @@ def test_own_tasks(images, run_program):
     train, export, predict, larger = commands(GUIDE / "own_data.md")
     done = run_program(*train, *NARROW, cwd=images)
     assert done.returncode == 0, done.stderr
-    read_lines = [line for line in done.stderr.splitlines() if line.startswith("Read ")]
+    read_lines = [line for line in done.stdout.splitlines() if line.startswith("Read ")]
     assert read_lines == [
         "Read folder:images/first for task first: 32 training and 8 test images of 2 classes; "
         "skipped files: 1 .txt",
