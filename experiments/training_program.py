@@ -10,9 +10,7 @@ _RUN_DIR = flags.DEFINE_string(
     "run_dir", None, "Folder of a single run; by default RUNS_DIR/<scenario>/<method>/seed<n>."
 )
 _RUNS_DIR = flags.DEFINE_string("runs_dir", "runs", "Folder of all runs.")
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of TFDS's prepared datasets; by default TFDS's own."
-)
+_DATA_DIR = programs.define_data_dir_flag()
 _SEED = flags.DEFINE_integer("seed", None, "Recipe.seed of a single run.")
 _SEEDS = flags.DEFINE_list("seeds", [], "Do one run for each of these seeds, as in 0,1,2.")
 

@@ -136,7 +136,8 @@ class _Run:
         return self.folder if single else RunFolder(self.folder.path / stage.name)
 
     def _load(self, names) -> dict[str, TaskData]:
-        return {name: data.load(self.tasks[name], self.data_dir) for name in names}
+        tasks = [self.tasks[name] for name in names]
+        return {task.name: data.load(task, self.data_dir, show_progress=True) for task in tasks}
 
     def _train(self, stage: Stage, task_data: dict[str, TaskData]) -> dict:
         learned = [task_data[name] for name in stage.learned]
