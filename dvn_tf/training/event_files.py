@@ -11,13 +11,15 @@ from collections.abc import Iterable
 from dvn_tf.files import atomic_file
 
 _FILE = "events.out.tfevents.{}"
+_NUMBERED = re.compile(re.escape(_FILE.format("")) + r"(\d+)")
 
 
 class EventFile:
     """An event file that grows while a run trains.
 
-    Every start of a run begins a new file, numbered from 1. TensorBoard reads the files of a
-    folder in this order, and drops what an earlier start had written from `first_step` on.
+    Every start of a run begins a new file, numbered from 1; TensorBoard reads the files of a
+    folder in this order. What earlier starts wrote from `first_step` on is removed: the run was
+    interrupted before a checkpoint of it was written.
 
     Args:
         folder: the folder, which gives the TensorBoard run its name.
@@ -28,22 +30,23 @@ class EventFile:
     """
 
     def __init__(self, folder: pathlib.Path, first_step: int):
-        from tensorboard.compat.proto import event_pb2
         from tensorboard.summary.writer.record_writer import RecordWriter
 
-        pattern = re.compile(re.escape(_FILE.format("")) + r"(\d+)")
-        numbers = [int(match[1]) for f in folder.iterdir() if (match := pattern.fullmatch(f.name))]
+        numbers = {}
+        for file in folder.iterdir():
+            if match := _NUMBERED.fullmatch(file.name):
+                numbers[int(match[1])] = file
+        for file in numbers.values():
+            _remove_from(file, first_step)
         number = max(numbers, default=0) + 1
         self.first = number == 1
         self._writer = RecordWriter((folder / _FILE.format(f"{number:04d}")).open("xb"))
-        start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
-        for event in (_version(), _event(first_step, session_log=start)):
-            self._writer.write(event.SerializeToString())
+        self._writer.write(_version().SerializeToString())
 
     def write(self, summaries: Iterable[tuple]) -> None:
         """Writes pairs of a summary and its step, so that TensorBoard sees them at once."""
         for summary, step in summaries:
-            self._writer.write(_event(step, summary=summary).SerializeToString())
+            self._writer.write(_event(step, summary).SerializeToString())
         self._writer.flush()
 
     def close(self) -> None:
@@ -59,13 +62,8 @@ def write_events(folder: pathlib.Path, name: str, summaries: Iterable[tuple]) ->
         name: what the file's name ends with.
         summaries: pairs of a summary and its step.
     """
-    from tensorboard.summary.writer.record_writer import RecordWriter
-
-    events = [_version(), *(_event(step, summary=summary) for summary, step in summaries)]
-    with atomic_file(folder / _FILE.format(name)) as path, path.open("wb") as file:
-        writer = RecordWriter(file)
-        for event in events:
-            writer.write(event.SerializeToString())
+    events = [_event(step, summary) for summary, step in summaries]
+    _write_whole(folder / _FILE.format(name), [_version(), *events])
 
 
 def scalar(tag: str, value: float):
@@ -118,11 +116,29 @@ def _version():
     return event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2")
 
 
-def _event(step: int, summary=None, session_log=None):
+def _event(step: int, summary):
     from tensorboard.compat.proto import event_pb2
 
-    event = event_pb2.Event(wall_time=time.time(), step=step, session_log=session_log)
-    if summary is not None:
-        # The compatible protocol buffers may come from TensorFlow or from TensorBoard itself.
-        event.summary.MergeFromString(summary.SerializeToString())
+    event = event_pb2.Event(wall_time=time.time(), step=step)
+    # A summary of TensorFlow's own class cannot be assigned to TensorBoard's.
+    event.summary.MergeFromString(summary.SerializeToString())
     return event
+
+
+def _write_whole(file: pathlib.Path, events: Iterable) -> None:
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    with atomic_file(file) as path, path.open("wb") as opened:
+        writer = RecordWriter(opened)
+        for event in events:
+            writer.write(event.SerializeToString())
+
+
+def _remove_from(file: pathlib.Path, step: int) -> None:
+    """Removes the events of a step and of those after it."""
+    from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
+
+    events = list(LegacyEventFileLoader(str(file)).Load())
+    kept = [event for event in events if event.step < step]
+    if len(kept) < len(events):
+        _write_whole(file, kept)

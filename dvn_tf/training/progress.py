@@ -28,6 +28,7 @@ class Progress(keras.callbacks.Callback):
         evaluate_every: epochs between evaluations.
         test_steps: steps of an evaluation.
         runs_left: how many runs of a series follow this one.
+        announce: whether to say, once the first steps are done, how long the run will take.
         clock: gives seconds.
     """
 
@@ -40,6 +41,7 @@ class Progress(keras.callbacks.Callback):
         evaluate_every: int = 1,
         test_steps: int = 0,
         runs_left: int = 0,
+        announce: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ):
         super().__init__()
@@ -53,7 +55,7 @@ class Progress(keras.callbacks.Callback):
         self.epoch = 0
         self.step = 0
         self.loss = ""
-        self._estimated = False
+        self._estimated = not announce
         self._drawn_at = 0.0
 
     def on_train_begin(self, logs=None):

@@ -19,7 +19,7 @@ from dvn_tf.training.screen import Screen
 from dvn_tf.training.sizes import output_densities
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Reports:
     """What a run prints, and writes for TensorBoard, while its stages train.
 
@@ -36,15 +36,18 @@ class Reports:
     folder: RunFolder
     series: tuple[int, int]
     keras_progress: bool
+    estimated: bool = dataclasses.field(default=False, init=False)
 
     def begin(self) -> None:
         """Says what the run will do."""
+        if self.series[0] > 1:
+            print()
         print(run_text(self.experiment, self.stages, self.folder, self.series), flush=True)
 
     def begin_stage(self, stage: Stage) -> None:
         """Names a stage, before its images are loaded."""
         if len(self.stages) > 1:
-            print(stage_title(stage, self.stages), flush=True)
+            print(f"\n{stage_title(stage, self.stages)}", flush=True)
 
     def copied(self, network: DeepVirtualNetwork, folder: RunFolder) -> None:
         """Writes the epochs of a first stage that another run has trained."""
@@ -69,7 +72,7 @@ class Reports:
         recipe, number = self.experiment.recipe, self.stages.index(stage)
         densities = self._densities(network)
         steps = pipelines.steps_per_epoch(task_data, recipe.batch_size)
-        print(stage_text(stage, network, task_data, densities, steps), flush=True)
+        print(stage_text(stage, network, task_data, densities, steps) + "\n", flush=True)
         epochs = [stage.epochs for stage in self.stages]
         screen = Screen()
         progress = Progress(
@@ -80,7 +83,9 @@ class Reports:
             recipe.evaluate_every,
             math.ceil(max(len(data.test) for data in task_data) / recipe.batch_size),
             self.series[1] - self.series[0],
+            announce=not self.estimated,
         )
+        self.estimated = True
         board = callbacks.TensorBoard(
             self.folder,
             self.experiment.config,

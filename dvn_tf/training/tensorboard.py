@@ -129,11 +129,11 @@ def write_run(folder, results: dict) -> None:
 
 
 def trial_name(results: dict) -> str:
-    """What the HPARAMS tab calls a run: "quickstart dvn seed 0".
+    """What the HPARAMS tab calls a run: "dvn seed 0 (quickstart)".
 
     TensorBoard would group runs of one name, even those of different scenarios.
     """
-    return "{scenario} {method} seed {seed}".format(**results)
+    return "{method} seed {seed} ({scenario})".format(**results)
 
 
 def _evaluated(folder: pathlib.Path, results: dict) -> list[str]:
