@@ -3,6 +3,7 @@
 import math
 import sys
 import time
+import types
 from collections.abc import Mapping
 
 import keras
@@ -93,6 +94,7 @@ class TensorBoard(keras.callbacks.Callback):
         densities: the density of every output of the network, see `output_densities`.
         epochs_before: the epochs of the stages before. Steps count the epochs of the whole run.
         num_tasks: the number of tasks of the scenario.
+        earlier: see `epoch_scalars`.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class TensorBoard(keras.callbacks.Callback):
         densities: Mapping[str, float],
         epochs_before: int = 0,
         num_tasks: int = 1,
+        earlier: Mapping[str, float] = types.MappingProxyType({}),
     ):
         super().__init__()
         self.folder = folder
@@ -109,6 +112,7 @@ class TensorBoard(keras.callbacks.Callback):
         self.densities = densities
         self.epochs_before = epochs_before
         self.num_tasks = num_tasks
+        self.earlier = dict(earlier)
         self.file = None
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -119,7 +123,7 @@ class TensorBoard(keras.callbacks.Callback):
                 self.file.write([(text("configuration", code), 0)])
 
     def on_epoch_end(self, epoch, logs=None):
-        scalars = epoch_scalars(epoch_figures(logs), self.densities, self.num_tasks)
+        scalars = epoch_scalars(epoch_figures(logs), self.densities, self.num_tasks, self.earlier)
         rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
         scalars["learning_rate"] = float(rate)
         step = self.epochs_before + epoch + 1

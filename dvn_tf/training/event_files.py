@@ -66,6 +66,18 @@ def write_events(folder: pathlib.Path, name: str, summaries: Iterable[tuple]) ->
     _write_whole(folder / _FILE.format(name), [_version(), *events])
 
 
+def tags_at(folder: pathlib.Path, step: int) -> set[str]:
+    """The tags that the numbered files of a folder have at a step."""
+    return {
+        value.tag
+        for file in folder.iterdir()
+        if _NUMBERED.fullmatch(file.name)
+        for event in _events(file)
+        if event.step == step
+        for value in event.summary.value
+    }
+
+
 def scalar(tag: str, value: float):
     """A number, for the SCALARS tab."""
     from tensorboard.plugins.scalar import metadata
@@ -136,9 +148,14 @@ def _write_whole(file: pathlib.Path, events: Iterable) -> None:
 
 def _remove_from(file: pathlib.Path, step: int) -> None:
     """Removes the events of a step and of those after it."""
-    from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
-
-    events = list(LegacyEventFileLoader(str(file)).Load())
+    events = _events(file)
     kept = [event for event in events if event.step < step]
     if len(kept) < len(events):
         _write_whole(file, kept)
+
+
+def _events(file: pathlib.Path) -> list:
+    """The events of a file, up to a record that was cut short."""
+    from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
+
+    return list(LegacyEventFileLoader(str(file)).Load())

@@ -36,7 +36,12 @@ class Reports:
     folder: RunFolder
     series: tuple[int, int]
     keras_progress: bool
-    estimated: bool = dataclasses.field(default=False, init=False)
+
+    def __post_init__(self):
+        self._estimated = False
+        # Of outputs that finished stages have learned and later ones leave as they are.
+        self._accuracies: dict[str, float] = {}
+        self._densities: dict[str, float] = {}
 
     def begin(self) -> None:
         """Says what the run will do."""
@@ -49,10 +54,28 @@ class Reports:
         if len(self.stages) > 1:
             print(f"\n{stage_title(stage, self.stages)}", flush=True)
 
+    def end_stage(self, stage: Stage, network: DeepVirtualNetwork, record: dict) -> None:
+        """Remembers the accuracies of a finished stage, for the average over all tasks.
+
+        If later networks had its tasks, too, they would change.
+
+        Args:
+            stage: the stage.
+            network: its network.
+            record: what `train_stage` returned.
+        """
+        tasks = [task for stage in self.stages for task in stage.tasks]
+        if len(tasks) == len(set(tasks)):
+            densities = self._output_densities(network)
+            for name, output in record["outputs"].items():
+                self._accuracies[name] = output["accuracy"]
+                self._densities[name] = densities[name]
+
     def copied(self, network: DeepVirtualNetwork, folder: RunFolder) -> None:
         """Writes the epochs of a first stage that another run has trained."""
         history = folder.history(self.stages[0].epochs)
-        densities, num_tasks = self._densities(network), len(self.experiment.scenario.tasks)
+        densities = self._output_densities(network)
+        num_tasks = len(self.experiment.scenario.tasks)
         tensorboard.write_history(self.folder.path, history, densities, num_tasks)
 
     @contextlib.contextmanager
@@ -70,7 +93,7 @@ class Reports:
             task_data: the tasks that it learns.
         """
         recipe, number = self.experiment.recipe, self.stages.index(stage)
-        densities = self._densities(network)
+        densities = self._output_densities(network)
         steps = pipelines.steps_per_epoch(task_data, recipe.batch_size)
         print(stage_text(stage, network, task_data, densities, steps) + "\n", flush=True)
         epochs = [stage.epochs for stage in self.stages]
@@ -83,20 +106,21 @@ class Reports:
             recipe.evaluate_every,
             math.ceil(max(len(data.test) for data in task_data) / recipe.batch_size),
             self.series[1] - self.series[0],
-            announce=not self.estimated,
+            announce=not self._estimated,
         )
-        self.estimated = True
+        self._estimated = True
         board = callbacks.TensorBoard(
             self.folder,
             self.experiment.config,
-            densities,
+            self._densities | densities,
             sum(epochs[:number]),
             len(self.experiment.scenario.tasks),
+            self._accuracies,
         )
         try:
             yield [callbacks.KerasProgress() if self.keras_progress else progress, board]
         finally:
             screen.clear()
 
-    def _densities(self, network: DeepVirtualNetwork) -> dict[str, float]:
+    def _output_densities(self, network: DeepVirtualNetwork) -> dict[str, float]:
         return output_densities(network, self.experiment.scenario.backbone)

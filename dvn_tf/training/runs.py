@@ -139,6 +139,7 @@ class _Run:
                 self.networks[stage.name] = self._folder(stage).load_model()
                 if number == 0 and self.initial_run is not None:
                     self.reports.copied(self.networks[stage.name], self._folder(stage))
+            self.reports.end_stage(stage, self.networks[stage.name], record)
             records.append(record)
         task_data |= self._load([name for name in self.tasks if name not in task_data])
         in_order = [task_data[name] for name in self.tasks]

@@ -15,10 +15,10 @@ learning_rate
 import pathlib
 import re
 import time
+import types
 from collections.abc import Iterable, Mapping, Sequence
 
 from dvn_tf.training import event_files
-from dvn_tf.training.run_folder import RunFolder
 from dvn_tf.training.sizes import averages, size_names
 
 LOSSES = ("_cross_entropy", "_distillation")
@@ -59,7 +59,10 @@ def evaluated_accuracies(figures: Mapping[str, float]) -> dict[str, float]:
 
 
 def epoch_scalars(
-    figures: Mapping[str, float], densities: Mapping[str, float], num_tasks: int
+    figures: Mapping[str, float],
+    densities: Mapping[str, float],
+    num_tasks: int,
+    earlier: Mapping[str, float] = types.MappingProxyType({}),
 ) -> dict[str, float]:
     """What an epoch writes: {tag: value}.
 
@@ -67,6 +70,8 @@ def epoch_scalars(
         figures: from `epoch_figures`.
         densities: the density of every output, see `output_densities`.
         num_tasks: the number of tasks of the scenario.
+        earlier: accuracies of outputs that earlier stages learned and this one leaves as they
+            are, for the average; `densities` has them, too.
     """
     sizes = size_names(densities)
     scalars = {}
@@ -79,7 +84,8 @@ def epoch_scalars(
             if name.endswith(ending):
                 task, size = sizes[name.removesuffix(ending)]
                 scalars[f"{part}{figure}/{task}/{size}"] = value
-    means = averages(evaluated_accuracies(figures), densities, num_tasks)
+    accuracies = evaluated_accuracies(figures)
+    means = averages(earlier | accuracies, densities, num_tasks) if accuracies else {}
     return scalars | {f"accuracy/average/{size}": value for size, value in means.items()}
 
 
@@ -121,42 +127,34 @@ def write_run(folder, results: dict) -> None:
     last_step = sum(stage["epochs"] for stage in results["stages"])
     summaries = [(start, 0), (_end(), 0), (chart_layout(results["tasks"]), 0)]
     summaries += [(summary, 0) for summary in _unit_tables(folder, results)]
+    written = event_files.tags_at(folder, last_step)
     summaries += [
         (event_files.scalar(tag, value), last_step)
-        for tag, value in _last_accuracies(results, _evaluated(folder, results)).items()
+        for tag, value in _last_accuracies(results).items()
+        if tag not in written
     ]
     event_files.write_events(folder, "final", summaries)
 
 
 def trial_name(results: dict) -> str:
-    """What the HPARAMS tab calls a run: "dvn seed 0 (quickstart)".
+    """What the HPARAMS tab calls a run: "seed 0 of dvn (quickstart)".
 
-    TensorBoard would group runs of one name, even those of different scenarios.
+    The seed comes first, since the tab cuts names off; the method has a column of its own. The
+    scenario is there because TensorBoard would group runs of one name.
     """
-    return "{method} seed {seed} ({scenario})".format(**results)
+    return "seed {seed} of {method} ({scenario})".format(**results)
 
 
-def _evaluated(folder: pathlib.Path, results: dict) -> list[str]:
-    """The tasks whose accuracies the last epoch has written."""
-    stage = results["stages"][-1]
-    own = folder if len(results["stages"]) == 1 else folder / stage["name"]
-    history = RunFolder(own).history(stage["epochs"])
-    return stage["learned"] if history and evaluated_accuracies(history[-1]) else []
-
-
-def _last_accuracies(results: dict, evaluated: Sequence[str]) -> dict[str, float]:
-    """The accuracies at the end, except those that the last epoch has written."""
+def _last_accuracies(results: dict) -> dict[str, float]:
+    """{tag: accuracy at the end of the run}."""
     accuracies = {name: output["accuracy"] for name, output in results["outputs"].items()}
     densities = {name: output["density"] for name, output in results["outputs"].items()}
-    scalars = {
+    means = averages(accuracies, densities, len(results["tasks"]))
+    by_output = {
         f"accuracy/{task}/{size}": accuracies[name]
         for name, (task, size) in size_names(densities).items()
-        if task not in evaluated
     }
-    if len(evaluated) < len(results["tasks"]):
-        means = averages(accuracies, densities, len(results["tasks"]))
-        scalars |= {f"accuracy/average/{size}": value for size, value in means.items()}
-    return scalars
+    return by_output | {f"accuracy/average/{size}": value for size, value in means.items()}
 
 
 def _unit_tables(folder: pathlib.Path, results: dict) -> list:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from dvn_tf import UnitTable, draw_table
 from dvn_tf.comparison.report import write_report
+from dvn_tf.training.event_files import EventFile, scalar
 from dvn_tf.training.tensorboard import HPARAMS, write_run
 
 
@@ -66,7 +67,7 @@ def test_a_run_has_its_hyper_parameters(logged):
     run = logged / "dvn" / "seed1"
     reader = events_of(run)
     start = hparams_of(reader, "_hparams_/session_start_info").session_start_info
-    assert start.group_name == "dvn seed 1 (J1)"
+    assert start.group_name == "seed 1 of dvn (J1)"
     values = {
         name: getattr(value, value.WhichOneof("kind")) for name, value in start.hparams.items()
     }
@@ -85,20 +86,35 @@ def test_a_run_has_its_hyper_parameters(logged):
     assert end.end_time_secs - start.start_time_secs == pytest.approx(3660, abs=60)
 
 
-def test_a_run_has_the_accuracies_that_its_last_epoch_did_not_write(logged):
-    """In the last stage the baseline learned its second task, and the DVN both."""
-    run = logged / "baseline" / "seed1"
+def test_a_run_has_its_last_accuracies(logged):
+    run = logged / "dvn" / "seed1"
     reader = events_of(run)
     outputs = json.loads((run / "results.json").read_text())["outputs"]
-    first, second = (outputs[f"{task}/level1"]["accuracy"] for task in ("cifar10", "cifar100"))
-    expected = {
-        "accuracy/cifar10/full": first,
-        "accuracy/average/full": (first + second) / 2,
-        "accuracy/average/largest": (first + second) / 2,
-    }
+    expected = {}
+    for level, size in ((1, "25 %"), (2, "full")):
+        values = [outputs[f"{task}/level{level}"]["accuracy"] for task in ("cifar10", "cifar100")]
+        expected[f"accuracy/cifar10/{size}"], expected[f"accuracy/cifar100/{size}"] = values
+        expected[f"accuracy/average/{size}"] = sum(values) / 2
+    expected["accuracy/average/largest"] = expected["accuracy/average/full"]
     assert values_of(reader) == {tag: pytest.approx(value) for tag, value in expected.items()}
-    assert {event.step for tag in expected for event in reader.Tensors(tag)} == {8}
-    assert values_of(events_of(logged / "dvn" / "seed1")) == {}
+    assert {event.step for tag in expected for event in reader.Tensors(tag)} == {4}
+
+
+def test_what_the_last_epoch_wrote_is_not_written_again(logged, tmp_path):
+    results = json.loads((logged / "baseline" / "seed0" / "results.json").read_text())
+    file = EventFile(tmp_path, 1)
+    file.write([(scalar("accuracy/cifar10/full", 0.5), 7)])  # the last epoch is the eighth
+    file.write([(scalar("accuracy/cifar100/full", 0.5), 8)])
+    file.close()
+    write_run(tmp_path, results)
+    reader = events_of(tmp_path)
+    steps = {tag: [e.step for e in reader.Tensors(tag)] for tag in reader.Tags()["tensors"]}
+    assert {tag: found for tag, found in steps.items() if tag.startswith("accuracy")} == {
+        "accuracy/cifar10/full": [7, 8],
+        "accuracy/cifar100/full": [8],
+        "accuracy/average/full": [8],
+        "accuracy/average/largest": [8],
+    }
 
 
 def test_an_average_names_the_size_that_all_tasks_have(logged):
@@ -232,17 +248,20 @@ def test_the_hparams_tab_has_every_run_with_its_metrics(logged, made):
     run = other / "lwf" / "seed0"
     write_run(run, json.loads((run / "results.json").read_text()))
     write_report(other)
-    metrics = {
-        f"accuracy/{name}"
-        for name in ("cifar10/full", "cifar10/50 %", "first/full", "average/full")
+    sizes = {
+        "cifar10": ("full", "50 %", "25 %"),
+        "cifar100": ("full", "25 %"),
+        "first": ("full",),
+        "second": ("full",),
+        "average": ("full", "25 %", "largest"),
     }
-    metrics.add("accuracy/average/largest")
+    metrics = {f"accuracy/{name}/{size}" for name in sizes for size in sizes[name]}
     with served(logged.parent) as address:
         experiment, answer = hparams_tab(
             address,
             lambda answers: (
                 answers["session_groups"].get("totalSize") == 13
-                and len(answers["experiment"].get("metricInfos", [])) == 5
+                and len(answers["experiment"].get("metricInfos", [])) == len(metrics)
             ),
         )
     assert {info["name"] for info in experiment["hparamInfos"]} == set(HPARAMS)
@@ -251,7 +270,7 @@ def test_the_hparams_tab_has_every_run_with_its_metrics(logged, made):
     for group in answer["sessionGroups"]:
         [session] = group["sessions"]
         scenario, method, seed = session["name"].split("/")
-        assert group["name"] == f"{method} seed {seed.removeprefix('seed')} ({scenario})"
+        assert group["name"] == f"seed {seed.removeprefix('seed')} of {method} ({scenario})"
         assert group["hparams"]["method"] == method
         run = logged.parent / scenario / method / seed
         results = json.loads((run / "results.json").read_text())

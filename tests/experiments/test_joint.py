@@ -44,11 +44,13 @@ def test_run_folder(finished):
 def test_a_run_says_what_it_does_and_how_it_goes(finished):
     folder, printed = finished
     history = json.loads((folder / "history.json").read_text())
+    full = json.loads((folder / "results.json").read_text())["outputs"]["digits_5-9/level2"]
     before, rest = printed.split("epoch 1 of 3", 1)
     for text in (
         "quickstart, DVN", "digits_0-4, digits_5-9, learned together", "3 epochs",
         "5 classes, 721 training and 180 test images of 8 x 8 pixels", "23 steps an epoch",
-        "WRN-8-1 in 2 units", "full: 76,429 parameters", "left for this run.", str(folder),
+        "WRN-8-1 in 2 units", f"full: {full['parameters']:,} parameters", "left for this run.",
+        str(folder),
     ):  # fmt: skip
         assert text in before
     assert "\r" not in printed and "\x1b" not in printed
