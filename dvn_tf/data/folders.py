@@ -28,7 +28,7 @@ class Folder:
     The images lie in `path/train/CLASS/` and `path/test/CLASS/` (or `val`, `validation`), or in
     `path/CLASS/` or `path/train/CLASS/` alone, and then a share of each class is held out for
     testing. Classes are numbered in the alphabetical order of their folders, and `skipped` counts
-    the files that are not read, by kind.
+    the files that are not read, by kind; `held_out` says which of the two cases it is.
 
     Args:
         path: The folder.
@@ -54,7 +54,9 @@ class Folder:
         if test and (root / "train").is_dir():
             classes = _subfolders(root / "train")
             splits = {"train": _list_images(classes), "test": _list_test_images(test, classes)}
+            self.held_out = False
         else:
+            self.held_out = True
             classes = _subfolders(root)
             if [folder.name for folder in classes] == ["train"]:
                 classes = _subfolders(root / "train")

@@ -25,7 +25,8 @@ class Source(Protocol):
         class_names: Names of all classes of the dataset, in the order of its labels.
         image_shape: Height, width and channels of the images that `read` delivers.
 
-    A source of files may also have `skipped`: {kind: how many files of it are not read}.
+    A source may also have `held_out`, whether its test images are held out of its training images,
+    and a source of files `skipped`: {kind: how many files of it are not read}.
     """
 
     class_names: tuple[str, ...]

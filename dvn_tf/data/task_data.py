@@ -43,6 +43,8 @@ class TaskData:
         train: Training images.
         test: Test images.
         skipped: How many files of each kind were left out, where the dataset is files.
+        held_out: Whether the test images were held out of the training images, because the
+            dataset has no test split.
     """
 
     task: Task
@@ -50,6 +52,7 @@ class TaskData:
     train: ImageSet
     test: ImageSet
     skipped: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    held_out: bool = False
 
 
 def task_info(task: Task, data_dir: str | os.PathLike | None = None) -> TaskInfo:
@@ -81,8 +84,8 @@ def load(
     Args:
         task: The task.
         data_dir: TFDS's data folder, which must exist. None is TFDS's own default.
-        show_progress: Whether to show on stderr how far it has come, and to print what was read
-            and skipped.
+        show_progress: Whether to show on stderr how far it has come, and to print which files
+            were skipped, if any.
 
     Returns:
         The task's images, labelled 0 to `info.num_classes - 1`.
@@ -101,17 +104,19 @@ def load(
         # Asked again: some datasets learn the names of their classes from the data.
         info = dataclasses.replace(_source_info(task, source), mean=mean, std=std)
         loaded = TaskData(task, info, train, test, getattr(source, "skipped", {}))
-        progress.note(_summary(loaded))
+        loaded = dataclasses.replace(loaded, held_out=getattr(source, "held_out", False))
+        if loaded.skipped:
+            progress.note(_summary(loaded))
     return loaded
 
 
 def _summary(loaded: TaskData) -> str:
     """What was read and skipped, in one line."""
-    kinds = ", ".join(f"{count:,} {kind}" for kind, count in loaded.skipped.items())
-    skipped = f"; skipped files: {kinds}" if kinds else ""
+    skipped = ", ".join(f"{count:,} {kind}" for kind, count in loaded.skipped.items())
     return (
         f"Read {loaded.task.dataset} for task {loaded.task.name}: {len(loaded.train):,} training "
-        f"and {len(loaded.test):,} test images of {loaded.info.num_classes} classes{skipped}"
+        f"and {len(loaded.test):,} test images of {loaded.info.num_classes} classes; skipped "
+        f"files: {skipped}"
     )
 
 

@@ -1,14 +1,13 @@
 """What a run says before it trains: what it will do, with which images and which network."""
 
-import os
 from collections.abc import Mapping, Sequence
 
-import tensorflow as tf
-
 from dvn_tf.data import TaskData
+from dvn_tf.machine import num_cores
 from dvn_tf.methods import Stage
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.training.experiment import Experiment
+from dvn_tf.training.provenance import device_name
 from dvn_tf.training.sizes import size_names
 
 
@@ -94,7 +93,7 @@ def _images(data: TaskData) -> str:
     height, width, _ = data.info.image_shape
     return (
         f"{data.info.num_classes} classes, {len(data.train):,} training and {len(data.test):,} "
-        f"test images of {height} x {width} pixels"
+        f"{'held-out ' if data.held_out else ''}test images of {height} x {width} pixels"
     )
 
 
@@ -120,8 +119,5 @@ def _bytes(count: int) -> str:
 
 
 def _device() -> str:
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"processor, {cores} cores"
+    cores = num_cores()
+    return f"{device_name()}, {cores} processor core{'s' if cores > 1 else ''}"

@@ -170,8 +170,9 @@ def test_own_tasks(images, run_program):
     assert read_lines == [
         "Read folder:images/first for task first: 32 training and 8 test images of 2 classes; "
         "skipped files: 1 .txt",
-        "Read folder:images/second for task second: 48 training and 12 test images of 3 classes",
     ]
+    assert "2 classes, 32 training and 8 held-out test images of 32 x 32 pixels" in done.stdout
+    assert "3 classes, 48 training and 12 held-out test images of 32 x 32 pixels" in done.stdout
     results = read(images / "runs/own_tasks/dvn/seed0/results.json")
     assert set(results["outputs"]) == {
         "first/level1", "first/level2", "second/level1", "second/level2",

@@ -48,7 +48,7 @@ def test_a_run_says_what_it_does_and_how_it_goes(finished):
     before, rest = printed.split("epoch 1 of 3", 1)
     for text in (
         "quickstart, DVN", "digits_0-4, digits_5-9, learned together", "3 epochs",
-        "5 classes, 721 training and 180 test images of 8 x 8 pixels", "23 steps an epoch",
+        "5 classes, 721 training and 180 held-out test images of 8 x 8 pixels", "23 steps an epoch",
         "WRN-8-1 in 2 units", f"full: {full['parameters']:,} parameters", "left for this run.",
         str(folder),
     ):  # fmt: skip
