@@ -62,6 +62,7 @@ setup(
         "tensorboard>=2.19",
         "tensorflow>=2.19",
         "tensorflow-datasets>=4.9.7",
+        "tqdm",
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.19"],

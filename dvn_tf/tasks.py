@@ -63,7 +63,7 @@ def size_name(density: float) -> str:
         density: its share of the whole backbone's parameters, in the paper's count (section 4.2).
     """
     percent = round(100 * density)
-    return "full" if percent >= 100 else f"{percent} %" if percent else "under 1 %"
+    return "full" if percent == 100 else f"{percent} %" if percent else "under 1 %"
 
 
 def common_map_size(tasks: Sequence[TaskInfo], map_size: int | None = None) -> int:

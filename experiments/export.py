@@ -29,9 +29,7 @@ _BUNDLE = flags.DEFINE_list(
 _RAW = flags.DEFINE_bool(
     "raw", False, "Write networks that take uint8 images and return probabilities."
 )
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of prepared TFDS datasets; by default that of TFDS."
-)
+_DATA_DIR = programs.define_data_dir_flag()
 
 
 def main(_):

@@ -27,9 +27,7 @@ _FORMAT = flags.DEFINE_list(
 _THREADS = flags.DEFINE_integer("threads", 1, "CPU threads of each runtime.", lower_bound=1)
 _ROUNDS = flags.DEFINE_integer("rounds", 50, "How often to time each file.", lower_bound=5)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images in a batch.", lower_bound=1)
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of prepared TFDS datasets; by default that of TFDS."
-)
+_DATA_DIR = programs.define_data_dir_flag()
 
 
 def main(_):

@@ -1,5 +1,6 @@
 """What the programs share: gin's flags, errors in one line, and a quiet start."""
 
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -23,6 +24,27 @@ def define_gin_flags() -> None:
         "gin_param",
         [],
         "A setting that overrides the files, such as 'Recipe.epochs = 10'",
+    )
+
+
+def define_data_dir_flag() -> flags.FlagHolder:
+    """Defines --data_dir. A folder that does not exist is refused before anything is done."""
+    holder = flags.DEFINE_string(
+        "data_dir",
+        None,
+        "Folder of TFDS's prepared datasets, which must exist; by default TFDS's own.",
+    )
+    flags.register_validator(holder, _is_data_dir)
+    return holder
+
+
+def _is_data_dir(folder: str | None) -> bool:
+    # Without TensorFlow, which `dvn_tf.data` checks the same with; TFDS reads object stores too.
+    if folder is None or "://" in folder or os.path.isdir(os.path.expanduser(folder)):
+        return True
+    raise flags.ValidationError(
+        "there is no such folder: make it if datasets are to be downloaded into it, or leave the "
+        "flag out to use TFDS's own"
     )
 
 

@@ -10,11 +10,14 @@ _RUN_DIR = flags.DEFINE_string(
     "run_dir", None, "Folder of a single run; by default RUNS_DIR/<scenario>/<method>/seed<n>."
 )
 _RUNS_DIR = flags.DEFINE_string("runs_dir", "runs", "Folder of all runs.")
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of TFDS's prepared datasets; by default TFDS's own."
-)
+_DATA_DIR = programs.define_data_dir_flag()
 _SEED = flags.DEFINE_integer("seed", None, "Recipe.seed of a single run.")
 _SEEDS = flags.DEFINE_list("seeds", [], "Do one run for each of these seeds, as in 0,1,2.")
+_KERAS_PROGRESS = flags.DEFINE_bool(
+    "keras_progress",
+    False,
+    "Show Keras's own progress bar, with the loss and accuracy of every output.",
+)
 
 
 def train(sequential: bool, initial_run: str | None = None) -> None:
@@ -42,14 +45,21 @@ def train(sequential: bool, initial_run: str | None = None) -> None:
         raise UserError(
             f"scenario {scenario.name} is {kind}: run it with python -m experiments.{kind}"
         )
-    for experiment in experiments:
+    for number, experiment in enumerate(experiments, start=1):
         folder = runs.default_folder(experiment, _RUNS_DIR.value)
         if _RUN_DIR.value is not None:
             folder = RunFolder(_RUN_DIR.value)
         initial = initial_run and initial_run.replace("{seed}", str(experiment.recipe.seed))
         # A run within a series gives the same as by itself.
         keras.utils.clear_session()
-        runs.run(experiment, folder, _DATA_DIR.value, initial)
+        runs.run(
+            experiment,
+            folder,
+            _DATA_DIR.value,
+            initial,
+            series=(number, len(experiments)),
+            keras_progress=_KERAS_PROGRESS.value,
+        )
 
 
 def _seed_params() -> list[list[str]]:

@@ -7,9 +7,7 @@ alike. Ratios are taken round by round, and their median is quoted.
 import contextlib
 import dataclasses
 import io
-import os
 import pathlib
-import platform
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
@@ -23,6 +21,7 @@ from dvn_tf.export.accuracy import calibration_images
 from dvn_tf.export.formats import FORMATS, checked_formats, write_file
 from dvn_tf.export.manifest import file_facts
 from dvn_tf.export.slim import slim_network
+from dvn_tf.machine import num_cores, processor_name
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.tasks import output_name
 
@@ -185,14 +184,9 @@ def time_in_turn(calls: Mapping[Hashable, Callable], rounds: int) -> dict[Hashab
 
 def machine() -> dict:
     """Processor, cores, and versions of TensorFlow and Keras."""
-    model = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
-        model = next(
-            (line.split(":")[1].strip() for line in file if line.startswith("model name")), model
-        )
     return {
-        "processor": model,
-        "cores": os.cpu_count(),
+        "processor": processor_name(),
+        "cores": num_cores(),
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
     }

@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from dvn_tf import data
 from dvn_tf.data import ImageSet, TaskData, pipelines
+from dvn_tf.machine import num_cores
 from dvn_tf.methods.scenario import Scenario
 from dvn_tf.networks import objectives
 from dvn_tf.networks.plain_network import plain_network
@@ -130,11 +131,10 @@ def report(scenario: Scenario, recipe: Recipe, times: StepTimes, pipeline: float
     """
     networks = len(scenario.tasks) * scenario.table.num_levels
     consumed = len(scenario.tasks) * recipe.batch_size / np.median(times.network)
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     ratios = ", ".join(f"{a / b:.3f}" for a, b in zip(times.network, times.separate, strict=True))
     return f"""
 {scenario.name}: {scenario.backbone.name}, {networks} virtual networks, batch {recipe.batch_size}, \
-{recipe.dtype}, {threads} CPU cores, TensorFlow {tf.__version__}, Keras {keras.__version__}
+{recipe.dtype}, {num_cores()} CPU cores, TensorFlow {tf.__version__}, Keras {keras.__version__}
 
 step of the {networks}-fold network      {np.median(times.network):8.3f} s   (median of \
 {len(times.network)} rounds)

@@ -2,11 +2,12 @@
 
 tasks.py      what a task is: plain values
 sources.py    where its images come from; `register_source` adds a kind of dataset
+progress.py   how far reading images has come, on a terminal or in a log
 task_data.py  what is known about a task, and its images in memory
 pipelines.py  batches for training and evaluation; the only module of these that needs TensorFlow
 """
 
-from dvn_tf.data.sources import Source, register_source
+from dvn_tf.data.sources import Source, check_data_dir, register_source
 from dvn_tf.data.task_data import ImageSet, TaskData, load, task_info
 from dvn_tf.data.tasks import Task, check_tasks
 from dvn_tf.tasks import TaskInfo
@@ -17,6 +18,7 @@ __all__ = [
     "Task",
     "TaskData",
     "TaskInfo",
+    "check_data_dir",
     "check_tasks",
     "load",
     "register_source",

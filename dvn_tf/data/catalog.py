@@ -8,10 +8,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from dvn_tf.data import images as image_tools
-from dvn_tf.data import (
-    preparation,
-    tiny_imagenet,  # noqa: F401 (its import registers the dataset with TFDS)
-)
+from dvn_tf.data import preparation, progress, tiny_imagenet
 from dvn_tf.errors import UserError
 
 # What TensorFlow raises when a record or an image in it is damaged or missing.
@@ -163,10 +160,13 @@ class Catalogued:
         examples = self._examples(split_name).enumerate().filter(lambda i, _: tf.gather(wanted, i))
         decoded = examples.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
         images = image_tools.allocate((len(positions), *self.image_shape))
+        batches = decoded.batch(_BATCH).prefetch(1).as_numpy_iterator()
         start = 0
-        for batch in decoded.batch(_BATCH).prefetch(1).as_numpy_iterator():
-            images[start : start + len(batch)] = batch
-            start += len(batch)
+        with progress.counter(len(positions), f"Reading {self._name}") as counter:
+            for batch in batches:
+                images[start : start + len(batch)] = batch
+                start += len(batch)
+                counter.update(len(batch))
         return images
 
 
@@ -181,7 +181,10 @@ def _resize(image: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
 
 def _find_builder(name, data_dir):
     try:
-        return tfds.builder(name, data_dir=data_dir)
+        builder = tfds.builder(name, data_dir=data_dir)
+        if isinstance(builder, tiny_imagenet.TinyImagenet):
+            builder = tiny_imagenet.builder_at_hand(builder)
+        return builder
     except tfds.core.DatasetNotFoundError as err:
         close = difflib.get_close_matches(name, tfds.list_builders(), n=3)
         hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""

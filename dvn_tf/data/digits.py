@@ -19,6 +19,7 @@ class Digits:
     def __init__(self, test_fraction: float = 0.2, image_size: int | None = None):
         self.class_names = tuple(str(digit) for digit in range(10))
         self.image_shape = (image_size or 8, image_size or 8, 1)
+        self.held_out = True
         self._test_fraction = test_fraction
 
     def read(self, split: str, select) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """Images in folders, one subfolder per class."""
 
+import collections
 import concurrent.futures
 import hashlib
 import os
@@ -9,10 +10,13 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from dvn_tf.data import images as image_tools
+from dvn_tf.data import progress
 from dvn_tf.errors import UserError
 
 _SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png")
 _TEST_FOLDERS = ("test", "val", "validation")
+_OUTSIDE = "outside of the class folders"
+_NAMED = 3  # files that an error names
 
 # What Pillow raises for a file that is not an image or is cut short.
 _DAMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
@@ -22,8 +26,9 @@ class Folder:
     """A folder of PNG, JPEG and BMP images, read as RGB; other files are ignored.
 
     The images lie in `path/train/CLASS/` and `path/test/CLASS/` (or `val`, `validation`), or in
-    `path/CLASS/`, and then a share of each class is held out for testing. Classes are numbered
-    in the alphabetical order of their folders.
+    `path/CLASS/` or `path/train/CLASS/` alone, and then a share of each class is held out for
+    testing. Classes are numbered in the alphabetical order of their folders, and `skipped` counts
+    the files that are not read, by kind; `held_out` says which of the two cases it is.
 
     Args:
         path: The folder.
@@ -49,10 +54,17 @@ class Folder:
         if test and (root / "train").is_dir():
             classes = _subfolders(root / "train")
             splits = {"train": _list_images(classes), "test": _list_test_images(test, classes)}
+            self.held_out = False
         else:
+            self.held_out = True
             classes = _subfolders(root)
+            if [folder.name for folder in classes] == ["train"]:
+                classes = _subfolders(root / "train")
             splits = _hold_out(_list_images(classes), test_fraction)
+        self._root = root
         self._splits = splits
+        read = {path for listed in splits.values() for path, _ in listed}
+        self.skipped = _count_skipped(root, read)
         self.class_names = tuple(folder.name for folder in classes)
         size = image_size or _own_size(splits["train"][0][0])
         self._keep_size = image_size is None
@@ -71,17 +83,28 @@ class Folder:
         Raises:
             UserError: If a file is not an image, or not of the same size as the rest.
         """
-        paths = [path for path, _ in self._splits[split]]
         labels = np.array([label for _, label in self._splits[split]], np.int32)
         positions = select(labels)
-        images = image_tools.allocate((len(positions), *self.image_shape))
+        paths = [self._splits[split][position][0] for position in positions]
+        images = image_tools.allocate((len(paths), *self.image_shape))
+        unreadable = []
         # Pillow releases the interpreter's lock while it decodes, so threads help.
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            for i, image in enumerate(pool.map(self._read, (paths[p] for p in positions))):
-                images[i] = image
+        with (
+            progress.counter(len(paths), f"Reading {self._root}") as counter,
+            concurrent.futures.ThreadPoolExecutor() as pool,
+        ):
+            for i, image in enumerate(pool.map(self._read, paths)):
+                if image is None:
+                    unreadable.append(paths[i])
+                else:
+                    images[i] = image
+                counter.update()
+        if unreadable:
+            raise _unreadable(unreadable)
         return images, labels[positions]
 
-    def _read(self, path: pathlib.Path) -> np.ndarray:
+    def _read(self, path: pathlib.Path) -> np.ndarray | None:
+        """Reads an image; None if the file is not a whole image."""
         size = self.image_shape[:2]
         try:
             with Image.open(path) as image:
@@ -95,8 +118,8 @@ class Folder:
                 upright = ImageOps.exif_transpose(image).convert("RGB")
         except UserError:
             raise
-        except _DAMAGE as err:
-            raise UserError(f"{path} cannot be read as an image: restore or delete it.") from err
+        except _DAMAGE:
+            return None
         if upright.size != size:
             upright = upright.resize(size, Image.Resampling.BILINEAR)
         return np.asarray(upright)
@@ -108,13 +131,44 @@ def _own_size(path: pathlib.Path) -> int:
         with Image.open(path) as image:
             width, height = image.size
     except _DAMAGE as err:
-        raise UserError(f"{path} cannot be read as an image: restore or delete it.") from err
+        raise _unreadable([path]) from err
     if width != height:
         raise UserError(
             f"{path} is {height} x {width} pixels, not square: "
             "set Task.image_size to resize the images."
         )
     return width
+
+
+def _unreadable(paths: list[pathlib.Path]) -> UserError:
+    """The error that names files that are not images: the first few, and how many there are."""
+    named = ", ".join(str(path) for path in paths[:_NAMED])
+    if len(paths) == 1:
+        return UserError(f"{named} cannot be read as an image: restore or delete it.")
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return UserError(
+        f"{len(paths)} files cannot be read as images: {named}{more}: restore or delete them."
+    )
+
+
+def _count_skipped(root: pathlib.Path, read: set[pathlib.Path]) -> dict[str, int]:
+    """Counts the files of a folder that are not read: {kind: how many}, sorted by number."""
+    kinds = collections.Counter()
+    for folder, subfolders, names in os.walk(root):
+        hidden = [name for name in subfolders if name.startswith(".")]
+        kinds["hidden"] += len(hidden)
+        subfolders[:] = [name for name in subfolders if name not in hidden]
+        paths = (pathlib.Path(folder, name) for name in names)
+        kinds.update(_kind(path) for path in paths if path not in read)
+    return {kind: count for kind, count in kinds.most_common() if count}
+
+
+def _kind(path: pathlib.Path) -> str:
+    """Why a file is not read."""
+    if path.name.startswith("."):
+        return "hidden"
+    suffix = path.suffix.lower()
+    return _OUTSIDE if suffix in _SUFFIXES else suffix or "without a suffix"
 
 
 def _subfolders(folder: pathlib.Path) -> list[pathlib.Path]:

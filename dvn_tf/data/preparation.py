@@ -8,6 +8,7 @@ import requests
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import downloader
 
+from dvn_tf.data import progress
 from dvn_tf.errors import UserError
 
 # Without a network TFDS's 10 retries wait 200 s in all; 4 retries wait 3 s.
@@ -24,10 +25,13 @@ def prepare(builder: tfds.core.DatasetBuilder) -> None:
         UserError: If the dataset cannot be downloaded or prepared. Nothing is then left in its
             folder.
     """
-    if builder.is_prepared():
+    if is_prepared(builder):
         return
+    size = builder.info.download_size
+    download = f", a download of {size}" if size else ""
+    progress.note(f"Preparing {builder.name} in {builder.data_dir_root}{download}")
     try:
-        with _short_retries():
+        with _short_retries(), progress.redirected():
             builder.download_and_prepare()
     except UserError:
         raise
@@ -37,6 +41,11 @@ def prepare(builder: tfds.core.DatasetBuilder) -> None:
             f"Dataset {builder.name!r} is not in {builder.data_dir_root} and could not be "
             f"prepared ({reason(err)}). {_instructions(builder)}"
         ) from err
+
+
+def is_prepared(builder: tfds.core.DatasetBuilder) -> bool:
+    """Says whether a dataset is in its data folder; TFDS logs a warning where it is not."""
+    return (builder.data_path / "dataset_info.json").exists()
 
 
 @contextlib.contextmanager

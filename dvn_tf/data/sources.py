@@ -6,6 +6,7 @@ a kind of its own. Every name without an entry is one of TFDS.
 
 import dataclasses
 import os
+import pathlib
 from collections.abc import Callable, Collection
 from typing import Protocol
 
@@ -23,6 +24,9 @@ class Source(Protocol):
     Attributes:
         class_names: Names of all classes of the dataset, in the order of its labels.
         image_shape: Height, width and channels of the images that `read` delivers.
+
+    A source may also have `held_out`, whether its test images are held out of its training images,
+    and a source of files `skipped`: {kind: how many files of it are not read}.
     """
 
     class_names: tuple[str, ...]
@@ -86,18 +90,38 @@ def open_source(task: Task, data_dir: str | os.PathLike | None = None) -> Source
 
     Args:
         task: The task.
-        data_dir: TFDS's data folder. None is TFDS's own default.
+        data_dir: TFDS's data folder, which must exist. None is TFDS's own default.
 
     Returns:
         The source of the task's images.
 
     Raises:
         UserError: If there is no such dataset, folder, label or image, or the task has a
-            setting that its dataset does not use.
+            setting that its dataset does not use, or the data folder does not exist.
     """
+    check_data_dir(data_dir)
     entry = _find_entry(task.dataset)
     _refuse_settings(task, [name for name in TFDS_SETTINGS if name not in entry.settings])
     return entry.open(task, data_dir)
+
+
+def check_data_dir(data_dir: str | os.PathLike | None) -> None:
+    """Checks that TFDS's data folder exists, since a misspelt one would be downloaded into.
+
+    Args:
+        data_dir: The folder. None is TFDS's own default, which need not exist.
+
+    Raises:
+        UserError: If there is no such folder.
+    """
+    if data_dir is None or "://" in str(data_dir):  # TFDS also reads from object stores
+        return
+    if not pathlib.Path(data_dir).expanduser().is_dir():
+        what = "is a file" if pathlib.Path(data_dir).expanduser().exists() else "does not exist"
+        raise UserError(
+            f"The data folder {data_dir} {what}: check --data_dir, make the folder if datasets are "
+            "to be downloaded into it, or leave --data_dir out to use TFDS's own."
+        )
 
 
 def _find_entry(dataset: str) -> _Entry:

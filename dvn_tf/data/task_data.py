@@ -2,10 +2,12 @@
 
 import dataclasses
 import os
+from collections.abc import Mapping
 
 import numpy as np
 
 from dvn_tf.data import images as image_tools
+from dvn_tf.data import progress
 from dvn_tf.data.sources import Source, open_source
 from dvn_tf.data.tasks import Task
 from dvn_tf.errors import UserError
@@ -40,12 +42,17 @@ class TaskData:
             of the training images.
         train: Training images.
         test: Test images.
+        skipped: How many files of each kind were left out, where the dataset is files.
+        held_out: Whether the test images were held out of the training images, because the
+            dataset has no test split.
     """
 
     task: Task
     info: TaskInfo
     train: ImageSet
     test: ImageSet
+    skipped: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    held_out: bool = False
 
 
 def task_info(task: Task, data_dir: str | os.PathLike | None = None) -> TaskInfo:
@@ -69,12 +76,16 @@ def task_info(task: Task, data_dir: str | os.PathLike | None = None) -> TaskInfo
     return _source_info(task, open_source(task, data_dir))
 
 
-def load(task: Task, data_dir: str | os.PathLike | None = None) -> TaskData:
+def load(
+    task: Task, data_dir: str | os.PathLike | None = None, show_progress: bool = False
+) -> TaskData:
     """Loads the images of a task. A TFDS dataset that is absent is downloaded first.
 
     Args:
         task: The task.
-        data_dir: TFDS's data folder. None is TFDS's own default.
+        data_dir: TFDS's data folder, which must exist. None is TFDS's own default.
+        show_progress: Whether to show on stderr how far it has come, and to print which files
+            were skipped, if any.
 
     Returns:
         The task's images, labelled 0 to `info.num_classes - 1`.
@@ -86,12 +97,27 @@ def load(task: Task, data_dir: str | os.PathLike | None = None) -> TaskData:
     source = open_source(task, data_dir)
     _source_info(task, source)  # refuses a bad task before its data is fetched
     indices = task.class_indices() or range(len(source.class_names))
-    train = _read(source, "train", indices, task, task.train_examples)
-    test = _read(source, "test", indices, task, None)
-    mean, std = image_tools.channel_statistics(train.images)
-    # Asked again: some datasets learn the names of their classes from the data.
-    info = dataclasses.replace(_source_info(task, source), mean=mean, std=std)
-    return TaskData(task, info, train, test)
+    with progress.shown(show_progress):
+        train = _read(source, "train", indices, task, task.train_examples)
+        test = _read(source, "test", indices, task, None)
+        mean, std = image_tools.channel_statistics(train.images)
+        # Asked again: some datasets learn the names of their classes from the data.
+        info = dataclasses.replace(_source_info(task, source), mean=mean, std=std)
+        loaded = TaskData(task, info, train, test, getattr(source, "skipped", {}))
+        loaded = dataclasses.replace(loaded, held_out=getattr(source, "held_out", False))
+        if loaded.skipped:
+            progress.note(_summary(loaded))
+    return loaded
+
+
+def _summary(loaded: TaskData) -> str:
+    """What was read and skipped, in one line."""
+    skipped = ", ".join(f"{count:,} {kind}" for kind, count in loaded.skipped.items())
+    return (
+        f"Read {loaded.task.dataset} for task {loaded.task.name}: {len(loaded.train):,} training "
+        f"and {len(loaded.test):,} test images of {loaded.info.num_classes} classes; skipped "
+        f"files: {skipped}"
+    )
 
 
 def _source_info(task: Task, source: Source) -> TaskInfo:

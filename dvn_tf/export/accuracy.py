@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from dvn_tf.data import ImageSet, TaskData, load
+from dvn_tf.data import ImageSet, TaskData, check_data_dir, load
 from dvn_tf.errors import UserError
 from dvn_tf.export.formats import Runner
 from dvn_tf.training import configuration
@@ -29,12 +29,14 @@ def load_images(
         {task: its images}; empty if they cannot be loaded.
 
     Raises:
-        UserError: if they are required and cannot be loaded.
+        UserError: if they are required and cannot be loaded, or `data_dir` does not exist.
     """
     tasks = set(tasks)
+    check_data_dir(data_dir)
     try:
         scenario, _, _ = configuration.read_config([str(folder.path / "config.gin")])
-        return {task.name: load(task, data_dir) for task in scenario.tasks if task.name in tasks}
+        wanted = [task for task in scenario.tasks if task.name in tasks]
+        return {task.name: load(task, data_dir, show_progress=True) for task in wanted}
     except UserError as error:
         if required:
             raise

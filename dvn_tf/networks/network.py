@@ -239,10 +239,17 @@ class DeepVirtualNetwork(keras.Model):
 
 
 def load_network(file: str | os.PathLike) -> DeepVirtualNetwork:
-    """Loads a `.keras` file that a run has written, in Keras's safe mode.
+    """Loads a deep virtual network from a `.keras` file, such as a run's `model.keras`.
+
+    Keras's safe mode is on: no code from the file is run. `keras.models.load_model` also restores
+    the optimizer of a network that was saved with one.
 
     Args:
         file: its path.
+
+    Returns:
+        The whole network with its weights, all tasks and levels. It is not compiled: `extract`
+        and `predict` work at once, `fit` and `evaluate` after `compile`.
 
     Raises:
         UserError: if the file is damaged or has no deep virtual network.

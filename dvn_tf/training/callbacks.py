@@ -1,17 +1,18 @@
-"""Callbacks of training: checkpoints, progress, TensorBoard, a loss that is not finite."""
+"""Callbacks of training: checkpoints, TensorBoard, a loss that is not finite."""
 
 import math
+import sys
 import time
+import types
+from collections.abc import Mapping
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from dvn_tf.errors import UserError
+from dvn_tf.training.event_files import EventFile, scalar, text
 from dvn_tf.training.run_folder import RunFolder
-
-_LOSSES = ("_cross_entropy", "_distillation")
-_TITLES = {"_accuracy": "accuracy/", "_cross_entropy": "loss/", "_distillation": "distillation/"}
+from dvn_tf.training.tensorboard import epoch_figures, epoch_scalars
 
 
 class StopWhenNotFinite(keras.callbacks.Callback):
@@ -77,105 +78,57 @@ class SaveEpochs(keras.callbacks.Callback):
         self.folder.save_checkpoint(self.model, epoch + 1)
 
 
-class Progress(keras.callbacks.ProgbarLogger):
-    """Keras's progress bar with the summed loss and the mean accuracy of all outputs.
+class KerasProgress(keras.callbacks.ProgbarLogger):
+    """Keras's own progress bar, with every loss and metric; one line an epoch in a log file."""
 
-    A line cannot show the figures of k x n_h outputs one by one; TensorBoard does.
-    """
-
-    def on_train_batch_end(self, batch, logs=None):
-        super().on_train_batch_end(batch, _summary(logs))
-
-    def on_epoch_end(self, epoch, logs=None):
-        super().on_epoch_end(epoch, _summary(logs))
-
-    def on_test_batch_end(self, batch, logs=None):
-        super().on_test_batch_end(batch, _summary(logs))
+    def set_params(self, params):
+        super().set_params(params | {"verbose": 1 if sys.stdout.isatty() else 2})
 
 
 class TensorBoard(keras.callbacks.Callback):
-    """Writes every output's loss and accuracy, under names that sort by task and level.
-
-    Tags are "accuracy/<task>/level<l>" and "loss/<task>/level<l>", for an old task
-    "distillation/<task>/level<l>", in the runs "train" and "test". The summed loss, the learning
-    rate and the configuration as text are written, too.
+    """Writes the figures of every epoch for TensorBoard, see `dvn_tf.training.tensorboard`.
 
     Args:
-        log_dir: folder of the event files.
+        folder: the run's folder, which all its stages share.
         config: the operative configuration in gin's syntax.
+        densities: the density of every output of the network, see `output_densities`.
+        epochs_before: the epochs of the stages before. Steps count the epochs of the whole run.
+        num_tasks: the number of tasks of the scenario.
+        earlier: see `epoch_scalars`.
     """
 
-    def __init__(self, log_dir, config: str):
+    def __init__(
+        self,
+        folder: RunFolder,
+        config: str,
+        densities: Mapping[str, float],
+        epochs_before: int = 0,
+        num_tasks: int = 1,
+        earlier: Mapping[str, float] = types.MappingProxyType({}),
+    ):
         super().__init__()
-        self.log_dir = log_dir
+        self.folder = folder
         self.config = config
+        self.densities = densities
+        self.epochs_before = epochs_before
+        self.num_tasks = num_tasks
+        self.earlier = dict(earlier)
+        self.file = None
 
-    def on_train_begin(self, logs=None):
-        self.writers = {
-            name: tf.summary.create_file_writer(str(self.log_dir / name))
-            for name in ("train", "test")
-        }
-        with self.writers["train"].as_default():
-            text = "".join(f"    {line}\n" for line in self.config.splitlines())
-            tf.summary.text("configuration", text, step=0)  # indented: a block of code
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.file is None:
+            self.file = EventFile(self.folder.path, self.epochs_before + epoch + 1)
+            if self.file.first:
+                code = "".join(f"    {line}\n" for line in self.config.splitlines())
+                self.file.write([(text("configuration", code), 0)])
 
     def on_epoch_end(self, epoch, logs=None):
-        for name, value in epoch_figures(logs).items():
-            part = "test" if name.startswith("val_") else "train"
-            tag = name.removeprefix("val_")
-            if tag == "loss":
-                self._write(part, "loss/sum", value, epoch)
-            for metric, title in _TITLES.items():
-                if tag.endswith(metric):
-                    self._write(part, title + tag.removesuffix(metric), value, epoch)
+        scalars = epoch_scalars(epoch_figures(logs), self.densities, self.num_tasks, self.earlier)
         rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
-        self._write("train", "learning_rate", rate, epoch)
-        for writer in self.writers.values():
-            writer.flush()
-
-    def _write(self, part, tag, value, epoch):
-        with self.writers[part].as_default():
-            tf.summary.scalar(tag, value, step=epoch + 1)
+        scalars["learning_rate"] = float(rate)
+        step = self.epochs_before + epoch + 1
+        self.file.write((scalar(tag, value), step) for tag, value in scalars.items())
 
     def on_train_end(self, logs=None):
-        for writer in self.writers.values():
-            writer.close()
-
-
-def epoch_figures(logs: dict) -> dict[str, float]:
-    """The logs of an epoch, without the losses of Keras that padding distorts.
-
-    Batches of test images are padded where one task has fewer images than another. Metrics ignore
-    the padding, but Keras's own losses are means over all batches, including empty ones. The test
-    loss is therefore the sum of the outputs' cross-entropies (Eq. 4 or 6, without the L2 term).
-
-    Args:
-        logs: as Keras hands them to callbacks.
-
-    Returns:
-        "loss", "<output>_accuracy" and "<output>_cross_entropy" or "<output>_distillation", the
-        same with "val_" for the test images where there are any.
-    """
-    figures = {
-        name: float(value)
-        for name, value in logs.items()
-        if name == "loss" or name.endswith(tuple(_TITLES))
-    }
-    test = [v for n, v in figures.items() if n.startswith("val_") and n.endswith(_LOSSES)]
-    return figures | ({"val_loss": sum(test)} if test else {})
-
-
-def _summary(logs: dict) -> dict[str, float]:
-    """{"loss": ..., "accuracy": ...}, and the same of the test images where there are any."""
-    figures = epoch_figures(logs)
-    short = {}
-    for prefix in ("", "val_"):
-        accuracies = [
-            value
-            for name, value in figures.items()
-            if name.endswith("_accuracy") and name.startswith("val_") == bool(prefix)
-        ]
-        if accuracies and f"{prefix}loss" in figures:
-            short[f"{prefix}loss"] = figures[f"{prefix}loss"]
-            short[f"{prefix}accuracy"] = sum(accuracies) / len(accuracies)
-    return short
+        if self.file is not None:
+            self.file.close()

@@ -1,6 +1,5 @@
 """Fits a network by a recipe, with checkpoints from which an interrupted run continues."""
 
-import sys
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -96,7 +95,7 @@ def train(
     objective: dict,
     recipe: Recipe,
     folder: RunFolder,
-    config: str,
+    observers: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
     """Trains a network, from the newest checkpoint in the folder if there is one.
 
@@ -111,7 +110,7 @@ def train(
         objective: arguments for `compile`, as `dvn_tf.networks.objectives` gives them.
         recipe: the hyper-parameters.
         folder: the run's folder.
-        config: the operative configuration, for TensorBoard.
+        observers: callbacks that print or log; a run's are `Progress` and `TensorBoard`.
 
     Raises:
         UserError: if a batch is larger than a task's images, a checkpoint is damaged, or
@@ -123,7 +122,7 @@ def train(
     if epochs_done >= recipe.epochs:
         return
     if epochs_done:
-        print(f"Going on after epoch {epochs_done} of the run in {folder}.", flush=True)
+        print(f"Going on after epoch {epochs_done} of {recipe.epochs}.", flush=True)
     network.fit(
         pipelines.training_dataset(
             task_data, outputs, recipe.batch_size, recipe.seed, epochs_done, recipe.epochs
@@ -134,11 +133,10 @@ def train(
         validation_data=pipelines.evaluation_dataset(task_data, outputs, recipe.batch_size),
         validation_freq=recipe.evaluate_every,
         shuffle=False,  # the pipeline shuffles
-        verbose=1 if sys.stdout.isatty() else 2,
+        verbose=0,  # the observers say what there is to say
         callbacks=[
             callbacks.StopWhenNotFinite(folder),
-            callbacks.Progress(),
-            callbacks.TensorBoard(folder.path / "tensorboard", config),
+            *observers,
             callbacks.SaveEpochs(folder, folder.history(epochs_done)),
         ],
     )

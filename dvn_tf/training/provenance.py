@@ -2,7 +2,6 @@
 
 import datetime
 import importlib.metadata
-import os
 import pathlib
 import platform
 import subprocess
@@ -10,6 +9,7 @@ import subprocess
 import keras
 
 import dvn_tf
+from dvn_tf.machine import num_cores, processor_name
 
 
 def provenance() -> dict:
@@ -32,7 +32,7 @@ def provenance() -> dict:
         "python": platform.python_version(),
         "commit": _commit(pathlib.Path(__file__).resolve().parents[2]),
         "device": device_name(),
-        "cores": _cores(),
+        "cores": num_cores(),
     }
 
 
@@ -49,24 +49,8 @@ def device_name() -> str:
         gpus = tf.config.list_physical_devices("GPU")
         names = [details(gpu).get("device_name", "GPU") for gpu in gpus]
     if not names:
-        return _processor()
+        return processor_name()
     return names[0] if len(names) == 1 else f"{len(names)} x {names[0]}"
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _processor() -> str:
-    cpuinfo = pathlib.Path("/proc/cpuinfo")  # Linux; `platform` gives the architecture alone
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                return value.strip()
-    return platform.processor() or platform.machine()
 
 
 def _backend_version(backend: str) -> str:

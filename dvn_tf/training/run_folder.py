@@ -4,12 +4,13 @@ config.gin     the operative configuration, with every value in use, and the ver
 table.png      the task x level table
 checkpoints/   weights and optimizer after each of the last epochs
 history.json   losses and accuracies of every epoch
-tensorboard/   the same for TensorBoard
+events.out...  the same for TensorBoard
 model.keras    the trained network
 stage.json     the record of a finished stage; written after its network
 results.json   every output's accuracy and cost; written last
 
-A run of several stages has a folder of this form inside it for each stage.
+A run of several stages has a folder of this form inside it for each stage. TensorBoard's files lie
+in the run's folder alone.
 """
 
 import difflib

@@ -16,6 +16,7 @@ from dvn_tf.tasks import TaskInfo, common_map_size
 from dvn_tf.training import fitting, tensorboard
 from dvn_tf.training.experiment import Experiment
 from dvn_tf.training.initial_run import check_initial_run, copy_first_stage
+from dvn_tf.training.reports import Reports
 from dvn_tf.training.results import collect_results, final_network, results_text
 from dvn_tf.training.run_folder import RunFolder
 from dvn_tf.training.stages import stage_network, train_stage
@@ -27,7 +28,14 @@ def default_folder(experiment: Experiment, runs_dir="runs") -> RunFolder:
     return RunFolder(f"{runs_dir}/{'/'.join(names)}")
 
 
-def run(experiment: Experiment, folder: RunFolder, data_dir=None, initial_run=None) -> dict:
+def run(
+    experiment: Experiment,
+    folder: RunFolder,
+    data_dir=None,
+    initial_run=None,
+    series: tuple[int, int] = (1, 1),
+    keras_progress: bool = False,
+) -> dict:
     """Trains what a method trains on a scenario, and writes a run folder.
 
     An interrupted run goes on where it stopped. Of a finished run, only the results are printed.
@@ -38,6 +46,8 @@ def run(experiment: Experiment, folder: RunFolder, data_dir=None, initial_run=No
         data_dir: the folder of TFDS; None is TFDS's own.
         initial_run: folder of a run of the same sequence; its first stage is copied instead of
             trained.
+        series: the number of this run and of all runs that a program does.
+        keras_progress: whether to show Keras's own progress bar, with every metric.
 
     Returns:
         What `results.json` holds.
@@ -50,7 +60,8 @@ def run(experiment: Experiment, folder: RunFolder, data_dir=None, initial_run=No
     folder.check(experiment.config)
     results = folder.results()
     if results is None:
-        results = _Run(experiment, stages, folder, data_dir, initial_run).finish()
+        reports = Reports(experiment, stages, folder, series, keras_progress)
+        results = _Run(experiment, stages, folder, data_dir, initial_run, reports).finish()
     else:
         print(f"The run in {folder} is finished.")
     print(
@@ -63,11 +74,17 @@ def run(experiment: Experiment, folder: RunFolder, data_dir=None, initial_run=No
     )
     print(
         f"\nEverything lies in {folder}/: results.json, the networks, TensorBoard's logs.\n"
-        f"TensorBoard:  tensorboard --logdir {folder}\n"
+        f"TensorBoard:  tensorboard --logdir {_log_dir(experiment, folder)}\n"
         f"Export:       python -m experiments.export --run_dir={trained}",
         flush=True,
     )
     return results
+
+
+def _log_dir(experiment: Experiment, folder: RunFolder):
+    """The folder of all methods' runs, where this is one of them."""
+    names = (experiment.method.name, f"seed{experiment.recipe.seed}")
+    return folder.path.parents[1] if folder.path.parts[-2:] == names else folder.path
 
 
 class _Run:
@@ -79,13 +96,17 @@ class _Run:
         folder: the run's folder.
         data_dir: the folder of TFDS.
         initial_run: see `run`.
+        reports: what the run prints and logs.
     """
 
-    def __init__(self, experiment, stages, folder: RunFolder, data_dir, initial_run):
+    def __init__(
+        self, experiment, stages, folder: RunFolder, data_dir, initial_run, reports: Reports
+    ):
         self.experiment = experiment
         self.stages = stages
         self.folder = folder
         self.data_dir = data_dir
+        self.reports = reports
         self.tasks = {task.name: task for task in experiment.scenario.tasks}
         taken = sorted({"checkpoints", "export", "tensorboard"} & {stage.name for stage in stages})
         if taken:
@@ -106,6 +127,7 @@ class _Run:
 
     def finish(self) -> dict:
         """Does the stages that are not done yet, and writes the results."""
+        self.reports.begin()
         records, task_data = [], {}
         for number, stage in enumerate(self.stages):
             if number == 0 and self.initial_run is not None:
@@ -113,21 +135,19 @@ class _Run:
                 copy_first_stage(self.initial_run, self._folder(stage), stage.name)
             record = self._folder(stage).stage()
             if record is None:
-                if len(self.stages) > 1:
-                    what = ", ".join(stage.learned)
-                    print(
-                        f"Stage {number + 1} of {len(self.stages)}, {stage.name}: {what}",
-                        flush=True,
-                    )
+                self.reports.begin_stage(stage)
                 task_data = self._load(stage.learned)
                 record = self._train(stage, task_data)
             else:
                 self.networks[stage.name] = self._folder(stage).load_model()
+                if number == 0 and self.initial_run is not None:
+                    self.reports.copied(self.networks[stage.name], self._folder(stage))
+            self.reports.end_stage(stage, self.networks[stage.name], record)
             records.append(record)
         task_data |= self._load([name for name in self.tasks if name not in task_data])
         in_order = [task_data[name] for name in self.tasks]
         results = collect_results(self.experiment, records, self._stored_networks(), in_order)
-        tensorboard.write_run(self.folder.path / "tensorboard", results)
+        tensorboard.write_run(self.folder.path, results)
         self.folder.write_results(results)
         return results
 
@@ -136,7 +156,8 @@ class _Run:
         return self.folder if single else RunFolder(self.folder.path / stage.name)
 
     def _load(self, names) -> dict[str, TaskData]:
-        return {name: data.load(self.tasks[name], self.data_dir) for name in names}
+        tasks = [self.tasks[name] for name in names]
+        return {task.name: data.load(task, self.data_dir, show_progress=True) for task in tasks}
 
     def _train(self, stage: Stage, task_data: dict[str, TaskData]) -> dict:
         learned = [task_data[name] for name in stage.learned]
@@ -156,7 +177,9 @@ class _Run:
             "scenario": self.experiment.scenario.name,
             "method": self.experiment.method.name,
             "seed": self.experiment.recipe.seed,
-        } | train_stage(stage, network, learned, recipe, folder, config, self.networks)
+        }
+        with self.reports.observers(stage, network, learned) as observers:
+            record |= train_stage(stage, network, learned, recipe, folder, observers, self.networks)
         folder.save_model(network)
         folder.write_stage(record)
         self.networks[stage.name] = network

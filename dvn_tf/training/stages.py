@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import keras
+
 from dvn_tf.data import TaskData
 from dvn_tf.methods import Stage
 from dvn_tf.networks import objectives
@@ -57,7 +59,7 @@ def train_stage(
     task_data: Sequence[TaskData],
     recipe: Recipe,
     folder: RunFolder,
-    config: str,
+    observers: Sequence[keras.callbacks.Callback],
     networks: Mapping[str, DeepVirtualNetwork],
 ) -> dict:
     """Trains a stage's network: by Eq. 4, or with a teacher by Eq. 6.
@@ -68,7 +70,7 @@ def train_stage(
         task_data: the images of the tasks that it learns.
         recipe: the hyper-parameters, with the stage's epochs.
         folder: the stage's folder.
-        config: the operative configuration.
+        observers: callbacks that print or log.
         networks: the trained networks of the stages before, by name.
 
     Returns:
@@ -90,7 +92,7 @@ def train_stage(
         )
         # The old tasks' outputs are learned on the new images, too.
         outputs = {new_task: list(network.virtual_networks)}
-    fitting.train(model, task_data, outputs, objective, recipe, folder, config)
+    fitting.train(model, task_data, outputs, objective, recipe, folder, observers)
     history = folder.history(recipe.epochs)
     return {
         "name": stage.name,

@@ -11,7 +11,9 @@ import urllib.request
 import pytest
 from PIL import Image
 
+from dvn_tf import UnitTable, draw_table
 from dvn_tf.comparison.report import write_report
+from dvn_tf.training.event_files import EventFile, scalar
 from dvn_tf.training.tensorboard import HPARAMS, write_run
 
 
@@ -19,8 +21,11 @@ from dvn_tf.training.tensorboard import HPARAMS, write_run
 def logged(made, tmp_path_factory):
     """J1 with what every run writes at its end, and with a report that was written twice."""
     folder = made.write_runs(tmp_path_factory.mktemp("runs") / "J1", "J1", "joint", made.JOINT)
+    draw_table(folder / "dvn" / "seed1" / "table.png", UnitTable.by_rule(2))
+    for stage in ("task1", "task2"):
+        draw_table(folder / "baseline" / "seed1" / stage / "table.png", UnitTable.prefix(1))
     for file in folder.rglob("results.json"):
-        write_run(file.parent / "tensorboard", json.loads(file.read_text()))
+        write_run(file.parent, json.loads(file.read_text()))
     for _ in range(2):
         write_report(folder)
     return folder
@@ -41,6 +46,16 @@ def hparams_of(reader, tag):
     return plugin_data_pb2.HParamsPluginData.FromString(content)
 
 
+def values_of(reader) -> dict[str, float]:
+    """The numbers of a run, of which each has one point."""
+    values = {}
+    for tag in reader.Tags()["tensors"]:
+        if reader.SummaryMetadata(tag).plugin_data.plugin_name == "scalars":
+            [event] = reader.Tensors(tag)
+            [values[tag]] = event.tensor_proto.float_val
+    return values
+
+
 def layout_of(reader):
     from tensorboard.plugins.custom_scalar import layout_pb2
 
@@ -49,9 +64,10 @@ def layout_of(reader):
 
 
 def test_a_run_has_its_hyper_parameters(logged):
-    reader = events_of(logged / "dvn" / "seed1" / "tensorboard" / "final")
+    run = logged / "dvn" / "seed1"
+    reader = events_of(run)
     start = hparams_of(reader, "_hparams_/session_start_info").session_start_info
-    assert start.group_name == "J1 dvn seed 1"
+    assert start.group_name == "seed 1 of dvn (J1)"
     values = {
         name: getattr(value, value.WhichOneof("kind")) for name, value in start.hparams.items()
     }
@@ -63,47 +79,99 @@ def test_a_run_has_its_hyper_parameters(logged):
         "units": 2,
         "epochs": 4,
         "batch_size": 128,
+        "parameters": json.loads((run / "results.json").read_text())["parameters"],
     }
     end = hparams_of(reader, "_hparams_/session_end_info").session_end_info
     assert end.status == 1  # success
     assert end.end_time_secs - start.start_time_secs == pytest.approx(3660, abs=60)
 
 
-def test_a_run_has_its_final_accuracies(logged):
+def test_a_run_has_its_last_accuracies(logged):
     run = logged / "dvn" / "seed1"
-    reader = events_of(run / "tensorboard" / "final")
+    reader = events_of(run)
     outputs = json.loads((run / "results.json").read_text())["outputs"]
-    tags = {tag for tag in reader.Tags()["tensors"] if tag.startswith("final/")}
-    assert tags == {f"final/{name}" for name in outputs}
-    for name, output in outputs.items():
-        [event] = reader.Tensors(f"final/{name}")
-        assert event.step == 4
-        assert event.tensor_proto.float_val[0] == pytest.approx(output["accuracy"])
+    expected = {}
+    for level, size in ((1, "25 %"), (2, "full")):
+        values = [outputs[f"{task}/level{level}"]["accuracy"] for task in ("cifar10", "cifar100")]
+        expected[f"accuracy/cifar10/{size}"], expected[f"accuracy/cifar100/{size}"] = values
+        expected[f"accuracy/average/{size}"] = sum(values) / 2
+    expected["accuracy/average/largest"] = expected["accuracy/average/full"]
+    assert values_of(reader) == {tag: pytest.approx(value) for tag, value in expected.items()}
+    assert {event.step for tag in expected for event in reader.Tensors(tag)} == {4}
+
+
+def test_what_the_last_epoch_wrote_is_not_written_again(logged, tmp_path):
+    results = json.loads((logged / "baseline" / "seed0" / "results.json").read_text())
+    file = EventFile(tmp_path, 1)
+    file.write([(scalar("accuracy/cifar10/full", 0.5), 7)])  # the last epoch is the eighth
+    file.write([(scalar("accuracy/cifar100/full", 0.5), 8)])
+    file.close()
+    write_run(tmp_path, results)
+    reader = events_of(tmp_path)
+    steps = {tag: [e.step for e in reader.Tensors(tag)] for tag in reader.Tags()["tensors"]}
+    assert {tag: found for tag, found in steps.items() if tag.startswith("accuracy")} == {
+        "accuracy/cifar10/full": [7, 8],
+        "accuracy/cifar100/full": [8],
+        "accuracy/average/full": [8],
+        "accuracy/average/largest": [8],
+    }
+
+
+def test_an_average_names_the_size_that_all_tasks_have(logged):
+    """NestedNet's first task has half of the parameters, and its second one all."""
+    run = logged / "packnet" / "seed0"
+    reader = events_of(run)
+    outputs = json.loads((run / "results.json").read_text())["outputs"].values()
+    mean = sum(output["accuracy"] for output in outputs) / 2
+    averages = {tag: v for tag, v in values_of(reader).items() if "average" in tag}
+    assert averages == {"accuracy/average/largest": pytest.approx(mean)}
+
+
+def test_a_run_has_pictures_of_its_unit_tables(logged):
+    for run, names in {
+        "dvn/seed1": {"unit table": "table.png"},
+        "baseline/seed1": {f"unit table/{t}": f"{t}/table.png" for t in ("task1", "task2")},
+        "dvn/seed0": {},
+    }.items():
+        reader = events_of(logged / run)
+        assert {t for t in reader.Tags()["tensors"] if "unit table" in t} == set(names)
+        for tag, file in names.items():
+            [event] = reader.Tensors(tag)
+            assert event.tensor_proto.string_val[2] == (logged / run / file).read_bytes()
 
 
 def test_writing_a_run_again_doubles_nothing(logged):
-    run = logged / "dvn" / "seed1"
+    run = logged / "baseline" / "seed1"
     results = json.loads((run / "results.json").read_text())
-    write_run(run / "tensorboard", results)
-    reader = events_of(run / "tensorboard" / "final")
-    assert len(reader.Tensors("final/cifar10/level1")) == 1
-    assert len(list((run / "tensorboard").rglob("events*"))) == 1
+    write_run(run, results)
+    reader = events_of(run)
+    assert len(reader.Tensors("accuracy/cifar10/full")) == 1
+    assert len(list(run.rglob("events*"))) == 1
 
 
-def test_the_layout_has_a_chart_for_each_task(logged):
-    for folder in (logged / "dvn" / "seed0" / "tensorboard" / "final", logged / "comparison"):
+def test_the_layout_compares_methods_at_full_size_and_shows_all_sizes(logged):
+    tags = [
+        "accuracy/average/full", "accuracy/average/largest", "accuracy/average/25 %",
+        "accuracy/cifar10/full", "accuracy/cifar10/25 %", "accuracy/cifar100/full",
+        "loss/cifar10/full", "train/accuracy/cifar10/full", "train/loss/cifar10/full",
+    ]  # fmt: skip
+    for folder in (logged / "dvn" / "seed0", logged / "comparison"):
         layout = layout_of(events_of(folder))
-        assert [category.title for category in layout.category] == [
-            "accuracy by task",
-            "loss by task",
-        ]
-        for category, figure in zip(layout.category, ("accuracy", "loss"), strict=True):
-            assert len(category.chart) == 2
-            [pattern] = category.chart[0].multiline.tag
-            tags = ["cifar10/level1", "cifar10/level12", "cifar100/level1", "cifar10/levels"]
-            matched = [bool(re.match(pattern, f"{figure}/{tag}")) for tag in tags]
-            assert matched == [True, True, False, False]
-            assert not re.match(pattern, "final/cifar10/level1")
+        shown = {}
+        for category in layout.category:
+            for chart in category.chart:
+                [pattern] = chart.multiline.tag
+                shown[chart.title] = {tag for tag in tags if re.match(pattern, tag)}
+        assert shown == {
+            "average: accuracy at full size": {"accuracy/average/full"},
+            "average: accuracy, each task at its largest size": {"accuracy/average/largest"},
+            "cifar10: accuracy at full size": {"accuracy/cifar10/full"},
+            "cifar100: accuracy at full size": {"accuracy/cifar100/full"},
+            "cifar10: accuracy at all sizes": {"accuracy/cifar10/full", "accuracy/cifar10/25 %"},
+            "cifar100: accuracy at all sizes": {"accuracy/cifar100/full"},
+            "cifar10: loss at all sizes": {"loss/cifar10/full"},
+            "cifar100: loss at all sizes": set(),
+        }
 
 
 def test_the_comparison_has_the_figures(logged):
@@ -178,31 +246,35 @@ def test_the_hparams_tab_has_every_run_with_its_metrics(logged, made):
     tasks = dict(zip(("first", "second"), made.CIFAR.values(), strict=True))
     made.write_runs(other, "S1", "sequential", {"lwf": made.SEQUENTIAL["lwf"]}, tasks, seeds=(0,))
     run = other / "lwf" / "seed0"
-    write_run(run / "tensorboard", json.loads((run / "results.json").read_text()))
+    write_run(run, json.loads((run / "results.json").read_text()))
     write_report(other)
-    names = {f"{task}/level{level}" for task in made.CIFAR for level in (1, 2)}
-    names |= {"first/level1", "second/level1"}
+    sizes = {
+        "cifar10": ("full", "50 %", "25 %"),
+        "cifar100": ("full", "25 %"),
+        "first": ("full",),
+        "second": ("full",),
+        "average": ("full", "25 %", "largest"),
+    }
+    metrics = {f"accuracy/{name}/{size}" for name in sizes for size in sizes[name]}
     with served(logged.parent) as address:
         experiment, answer = hparams_tab(
             address,
             lambda answers: (
                 answers["session_groups"].get("totalSize") == 13
-                and len(answers["experiment"].get("metricInfos", [])) == 6
+                and len(answers["experiment"].get("metricInfos", [])) == len(metrics)
             ),
         )
     assert {info["name"] for info in experiment["hparamInfos"]} == set(HPARAMS)
-    assert {info["name"]["tag"] for info in experiment["metricInfos"]} == {
-        f"final/{name}" for name in names
-    }
+    assert {info["name"]["tag"] for info in experiment["metricInfos"]} == metrics
     assert answer["totalSize"] == 13
     for group in answer["sessionGroups"]:
         [session] = group["sessions"]
-        scenario, method, seed, *rest = session["name"].split("/")
-        assert rest == ["tensorboard", "final"]
+        scenario, method, seed = session["name"].split("/")
+        assert group["name"] == f"seed {seed.removeprefix('seed')} of {method} ({scenario})"
         assert group["hparams"]["method"] == method
-        file = logged.parent / scenario / method / seed / "results.json"
-        outputs = json.loads(file.read_text())["outputs"]
-        found = {metric["name"]["tag"]: metric["value"] for metric in group["metricValues"]}
-        assert found.keys() == {f"final/{name}" for name in outputs}
-        for name, output in outputs.items():
-            assert found[f"final/{name}"] == pytest.approx(output["accuracy"], rel=1e-6)
+        run = logged.parent / scenario / method / seed
+        results = json.loads((run / "results.json").read_text())
+        assert group["hparams"]["parameters"] == results["parameters"]
+        found = {metric["name"]["tag"]: metric["value"] for metric in group.get("metricValues", [])}
+        expected = values_of(events_of(run))
+        assert found == {tag: pytest.approx(value, rel=1e-6) for tag, value in expected.items()}

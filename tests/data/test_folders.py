@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -54,6 +56,40 @@ def test_train_and_test_folders(split_folder):
 def test_the_test_folder_may_be_named_otherwise(split_folder, name):
     (split_folder / "test").rename(split_folder / name)
     assert reds(load(task(split_folder)).test) == [10, 11, 60, 61, 110, 111]
+
+
+def test_without_a_test_folder_a_share_of_the_train_folder_is_held_out(split_folder):
+    shutil.rmtree(split_folder / "test")
+    data = load(task(split_folder))
+    assert data.info.class_names == ("ant", "bee", "cat")
+    assert np.bincount(data.train.labels).tolist() == [3, 3, 3]
+    assert np.bincount(data.test.labels).tolist() == [1, 1, 1]
+
+
+def test_a_class_may_be_named_train(flat_folder):
+    (flat_folder / "bee").rename(flat_folder / "train")
+    assert load(task(flat_folder)).info.class_names == ("ant", "train")
+
+
+def test_what_is_skipped_is_counted_and_shown(split_folder, capfd):
+    load(task(split_folder), show_progress=True)
+    assert "; skipped" not in capfd.readouterr().out
+    ignored = (".DS_Store", "notes.txt", "train/more.TXT", "train/ant/.hidden.png", "test/README")
+    for name in ignored:
+        (split_folder / name).write_text("no image")
+    paint(split_folder / "train/ant/deeper/0.png")
+    paint(split_folder / "validation/ant/0.png")  # there is a test folder already
+    paint(split_folder / ".git/objects/0.png")
+    data = load(task(split_folder), show_progress=True)
+    assert data.skipped == {
+        "hidden": 3, ".txt": 2, "outside of the class folders": 2, "without a suffix": 1,
+    }  # fmt: skip
+    assert capfd.readouterr().out == (
+        f"Read folder:{split_folder} for task t: 12 training and 6 test images of 3 classes; "
+        "skipped files: 3 hidden, 2 .txt, 2 outside of the class folders, 1 without a suffix\n"
+    )
+    assert load(task(split_folder)).skipped == data.skipped
+    assert capfd.readouterr() == ("", "")
 
 
 def test_classes_and_train_examples(split_folder):
@@ -146,6 +182,14 @@ def test_images_that_are_not_square_need_an_image_size(tmp_path):
 def test_an_unreadable_image_is_named(split_folder, content):
     (split_folder / "train" / "cat" / "2.png").write_bytes(content)
     with pytest.raises(UserError, match=r"cat/2\.png cannot be read"):
+        load(task(split_folder))
+
+
+def test_all_unreadable_images_are_counted(split_folder):
+    for name in ("ant/3.png", "bee/0.png", "bee/1.png", "cat/2.png"):
+        (split_folder / "train" / name).write_bytes(b"no image")
+    message = r"^4 files cannot be read .*ant/3.png, .*bee/0.png, .*bee/1.png and 1 more: restore"
+    with pytest.raises(UserError, match=message):
         load(task(split_folder))
 
 

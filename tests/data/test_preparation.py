@@ -5,7 +5,7 @@ import time
 import pytest
 from tensorflow_datasets.core.download import downloader
 
-from dvn_tf.data import Task, load
+from dvn_tf.data import Task, check_data_dir, load, task_info
 from dvn_tf.errors import UserError
 
 
@@ -52,8 +52,28 @@ def test_data_that_only_its_user_can_fetch_comes_with_tfds_instructions(tmp_path
     assert no_network == []
 
 
-def test_a_data_folder_that_cannot_be_written_is_named(tmp_path, no_network):
-    folder = tmp_path / "data"
+@pytest.mark.parametrize("dataset", ["stl10", "digits"])
+@pytest.mark.parametrize("look", [load, task_info])
+def test_a_data_folder_that_does_not_exist_is_refused_and_not_made(
+    tmp_path, no_network, look, dataset
+):
+    folder = tmp_path / "mispelt"
+    with pytest.raises(UserError, match=rf"{folder} does not exist: check --data_dir"):
+        look(Task("t", dataset), folder)
+    assert not folder.exists()
     folder.write_text("a file where a folder should be")
-    with pytest.raises(UserError, match=f"is not in {folder}"):
-        load(Task("t", "stl10"), folder)
+    with pytest.raises(UserError, match=rf"{folder} is a file"):
+        look(Task("t", dataset), folder)
+
+
+def test_a_data_folder_in_the_home_folder_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    check_data_dir("~")
+    with pytest.raises(UserError, match="~/data does not exist"):
+        check_data_dir("~/data")
+
+
+def test_a_data_folder_that_cannot_be_written_is_named(tmp_path, no_network):
+    (tmp_path / "stl10").write_text("a file where a folder should be")
+    with pytest.raises(UserError, match=f"is not in {tmp_path}"):
+        load(Task("t", "stl10"), tmp_path)

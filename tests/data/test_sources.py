@@ -59,11 +59,11 @@ def registry(monkeypatch):
     monkeypatch.setattr(sources, "_entries", dict(sources._entries))
 
 
-def test_a_registered_source_is_found_by_its_name(registry):
+def test_a_registered_source_is_found_by_its_name(registry, tmp_path):
     opened = []
     register_source("stripes", lambda task, data_dir: opened.append((task, data_dir)) or Stripes())
-    assert task_info(Task("t", "stripes"), "data").class_names == ("rows", "columns")
-    assert opened == [(Task("t", "stripes"), "data")]
+    assert task_info(Task("t", "stripes"), tmp_path).class_names == ("rows", "columns")
+    assert opened == [(Task("t", "stripes"), tmp_path)]
     data = load(Task("t", "stripes", classes=(1, 0), train_examples=2))
     assert data.info.class_names == ("columns", "rows")
     assert data.train.labels.tolist() == [1, 0, 1, 0] and len(data.test) == 6

@@ -26,12 +26,21 @@ def jpeg(value, mode="RGB"):
     return buffer.getvalue()
 
 
-def write_archive(path, wnids=None, leave_out=()):
-    """An archive like the original with one image a class; image c is grey of value c."""
+def write_archive(path, wnids=None, leave_out=(), words=None):
+    """An archive like the original with one image a class; image c is grey of value c.
+
+    Class n00000007 is named "thing 7"; the words of others come before and after.
+    """
     if wnids is None:
         wnids = [f"n{number:08}" for number in range(200)]
         random.Random(0).shuffle(wnids)
-    members = {f"{ROOT}/wnids.txt": "\n".join(wnids) + "\n"}
+    if words is None:
+        words = {wnid: f"{name_of(wnid)}, another name" for wnid in sorted(wnids)}
+        words = {"n00000000a": "entity", **words, "n99999999": "thing 7, not of these classes"}
+    members = {
+        f"{ROOT}/wnids.txt": "\n".join(wnids) + "\n",
+        f"{ROOT}/words.txt": "".join(f"{wnid}\t{names}\n" for wnid, names in words.items()),
+    }
     annotations = ""
     for c, wnid in enumerate(wnids):
         image = jpeg(c, mode="L" if c % 3 else "RGB")
@@ -48,6 +57,10 @@ def write_archive(path, wnids=None, leave_out=()):
     return wnids
 
 
+def name_of(wnid):
+    return f"thing {int(wnid[1:])}"
+
+
 def prepared(folder):
     """What there is of the prepared dataset."""
     return sorted(path.name for path in (folder / "tiny_imagenet").glob("*"))
@@ -59,20 +72,30 @@ def test_classes_are_those_of_wnids_txt_in_its_order(tmp_path, place):
     wnids = write_archive(tmp_path / place / tiny_imagenet.ARCHIVE)
     assert wnids != sorted(wnids)
     data = load(Task("t", "tiny_imagenet"), tmp_path)
-    assert data.info.class_names == tuple(wnids)
+    assert data.info.class_names == tuple(map(name_of, wnids))
     for part in (data.train, data.test):
         assert sorted(part.labels) == list(range(200))
         assert part.images.shape == (200, 64, 64, 3)
         # Grey or not, the value of an image tells its class.
         difference = part.images.astype(int) - part.labels[:, None, None, None]
         assert np.abs(difference).max() <= 1
-    assert prepared(tmp_path) == ["1.0.0"]
+    assert prepared(tmp_path) == ["1.1.0"]
+
+
+@pytest.mark.parametrize("show", [True, False])
+def test_preparing_tells_only_who_asks(tmp_path, capfd, show):
+    write_archive(tmp_path / tiny_imagenet.ARCHIVE)
+    load(Task("t", "tiny_imagenet"), tmp_path, show_progress=show)
+    captured = capfd.readouterr()
+    assert "tiny_imagenet" not in captured.err
+    expected = [f"Preparing tiny_imagenet in {tmp_path}"]
+    assert captured.out.splitlines() == (expected if show else [])
 
 
 def test_classes_are_cut_out(tmp_path):
     wnids = write_archive(tmp_path / tiny_imagenet.ARCHIVE)
     data = load(Task("t", "tiny_imagenet", classes="50-99"), tmp_path)
-    assert data.info.class_names == tuple(wnids[50:100])
+    assert data.info.class_names == tuple(map(name_of, wnids[50:100]))
     assert data.test.images[data.test.labels == 3].mean() == pytest.approx(53, abs=1)
 
 
@@ -114,7 +137,7 @@ def test_a_damaged_archive_is_named_and_leaves_nothing_behind(tmp_path, damage):
 
 
 @pytest.mark.parametrize(
-    "member", ["wnids.txt", "val/val_annotations.txt", "val/images/val_7.JPEG"]
+    "member", ["wnids.txt", "words.txt", "val/val_annotations.txt", "val/images/val_7.JPEG"]
 )
 def test_an_archive_that_lacks_what_it_lists_is_refused(tmp_path, member):
     write_archive(tmp_path / tiny_imagenet.ARCHIVE, leave_out=[member])
@@ -127,6 +150,53 @@ def test_an_archive_of_other_classes_is_refused(tmp_path):
     write_archive(tmp_path / tiny_imagenet.ARCHIVE, wnids=["n00000001", "n00000002"])
     with pytest.raises(UserError, match="lists 2 classes, not 200"):
         load(Task("t", "tiny_imagenet"), tmp_path)
+
+
+def test_an_archive_without_the_name_of_a_class_is_refused(tmp_path):
+    write_archive(tmp_path / tiny_imagenet.ARCHIVE, words={"n00000001": "only this"})
+    with pytest.raises(UserError, match=r"words.txt has no name for n\d{8}"):
+        load(Task("t", "tiny_imagenet"), tmp_path)
+    assert prepared(tmp_path) == []
+
+
+def test_classes_that_share_their_first_name_keep_their_ids():
+    words = ["n02\tcrane, bird", "n01\tcrane", "n04\tlemon", "n03\tlemon tree, citrus"]
+    names = tiny_imagenet.class_names(["n03", "n01", "n04", "n02"], words)
+    assert names == ["lemon tree", "crane (n01)", "lemon", "crane (n02)"]
+
+
+@pytest.fixture
+def prepared_earlier(tmp_path, monkeypatch):
+    """A data folder as version 1.0.0 left it, without the archive; and the WordNet IDs."""
+    wnids = write_archive(tmp_path / tiny_imagenet.ARCHIVE)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(tiny_imagenet.TinyImagenet, "VERSION", tfds.core.Version("1.0.0"))
+        earlier.setattr(tiny_imagenet, "class_names", lambda wnids, _: wnids)
+        load(Task("t", "tiny_imagenet"), tmp_path)
+    (tmp_path / tiny_imagenet.ARCHIVE).rename(tmp_path / "elsewhere.zip")
+    assert prepared(tmp_path) == ["1.0.0"]
+    return tmp_path, wnids
+
+
+def test_what_an_earlier_version_prepared_is_still_read(prepared_earlier):
+    folder, wnids = prepared_earlier
+    with pytest.warns(UserWarning, match=rf"put {tiny_imagenet.ARCHIVE} into"):
+        data = load(Task("t", "tiny_imagenet"), folder)
+    assert data.info.class_names == tuple(wnids)
+    assert prepared(folder) == ["1.0.0"]
+
+
+def test_with_the_archive_it_is_prepared_again_with_the_same_images(prepared_earlier):
+    folder, wnids = prepared_earlier
+    with pytest.warns(UserWarning):
+        before = load(Task("t", "tiny_imagenet"), folder)
+    (folder / "elsewhere.zip").rename(folder / tiny_imagenet.ARCHIVE)
+    after = load(Task("t", "tiny_imagenet"), folder)
+    assert after.info.class_names == tuple(map(name_of, wnids))
+    assert prepared(folder) == ["1.0.0", "1.1.0"]
+    for part in ("train", "test"):
+        np.testing.assert_array_equal(getattr(after, part).images, getattr(before, part).images)
+        np.testing.assert_array_equal(getattr(after, part).labels, getattr(before, part).labels)
 
 
 @pytest.fixture
@@ -154,6 +224,7 @@ def served(tmp_path, monkeypatch):
 
 def test_the_archive_is_downloaded_where_it_is_absent(tmp_path, served):
     data_dir = tmp_path / "data"
+    data_dir.mkdir()
     assert len(load(Task("t", "tiny_imagenet"), data_dir).train) == 200
     served.unlink()  # neither the archive nor its server is needed again
     assert len(load(Task("t", "tiny_imagenet"), data_dir).test) == 200
@@ -161,6 +232,7 @@ def test_the_archive_is_downloaded_where_it_is_absent(tmp_path, served):
 
 def test_a_download_of_anything_else_is_refused(tmp_path, served):
     served.write_bytes(served.read_bytes()[:-1])
+    (tmp_path / "data").mkdir()
     with pytest.raises(UserError, match=r"could not be prepared \(NonMatchingChecksumError"):
         load(Task("t", "tiny_imagenet"), tmp_path / "data")
     assert prepared(tmp_path / "data") == []
@@ -171,6 +243,9 @@ def test_the_real_archive_is_prepared_image_by_image(tmp_path, tiny_imagenet_zip
     data = load(Task("t", "tiny_imagenet", classes="100-199", train_examples=10), tmp_path)
     with zipfile.ZipFile(tiny_imagenet_zip) as archive:
         wnids = archive.read(f"{ROOT}/wnids.txt").decode().split()
+        words = dict(
+            line.split("\t") for line in archive.read(f"{ROOT}/words.txt").decode().splitlines()
+        )
         annotations = archive.read(f"{ROOT}/val/val_annotations.txt").decode().splitlines()
         expected = {
             "train": {
@@ -186,7 +261,7 @@ def test_the_real_archive_is_prepared_image_by_image(tmp_path, tiny_imagenet_zip
                 for line in annotations
             },
         }
-    assert data.info.class_names == tuple(wnids[100:])
+    assert data.info.class_names == tuple(words[wnid].split(",")[0] for wnid in wnids[100:])
 
     builder = tfds.builder("tiny_imagenet", data_dir=tmp_path)
     for split, images in expected.items():

@@ -7,7 +7,7 @@ import shlex
 
 import numpy as np
 import pytest
-from docs.pages import GUIDE, blocks, commands
+from docs.pages import GUIDE, ROOT, blocks, commands
 from PIL import Image
 
 DRIVER = pathlib.Path(__file__).with_name("example_driver.py")
@@ -57,6 +57,20 @@ def test_library(done):
     assert re.search(r"^\d+ of \d+ parameters$", output, re.MULTILINE)
     assert (done / "runs/digits/model.keras").is_file()
     assert len(read(done / "runs/digits/export/manifest.json")["files"]) == 2
+
+
+def test_training_goes_on_with_the_optimizer_only_where_it_was_saved(done):
+    import keras
+
+    import dvn_tf
+
+    steps = -(-700 // 32)
+    saved = done / "network.keras"
+    assert keras.models.load_model(saved).optimizer.iterations.numpy() == steps
+    assert not dvn_tf.load_network(saved).compiled
+    of_run = dvn_tf.load_network(done / "runs/digits/model.keras")
+    assert type(of_run) is dvn_tf.DeepVirtualNetwork and not of_run.compiled
+    assert list(of_run.virtual_networks)[-1] == "high/level2"
 
 
 def test_the_first_library_example_is_short():
@@ -136,22 +150,46 @@ def test_prediction_program(done, run_program):
 def images(tmp_path):
     """Two folders of images as the guide asks for them: each class has a colour of its own."""
     generator = np.random.default_rng(0)
-    for folder, classes in (("first", ("red", "blue")), ("second", ("flat", "striped", "dotted"))):
+    for folder, classes in (("first", ("cat", "dog")), ("second", ("flat", "striped", "dotted"))):
         for index, name in enumerate(classes):
             (tmp_path / "images" / folder / name).mkdir(parents=True)
             for number in range(20):
                 pixels = generator.integers(0, 60, (40, 40, 3), np.uint8)
                 pixels[..., index] += 180
                 image = Image.fromarray(pixels)
-                image.save(tmp_path / "images" / folder / name / f"{number}.png")
+                image.save(tmp_path / "images" / folder / name / f"{number:03}.png")
+    (tmp_path / "images/first/notes.txt").write_text("no image")
     return tmp_path
 
 
 def test_own_tasks(images, run_program):
-    [command] = commands(GUIDE / "own_data.md")
-    done = run_program(*command, *NARROW, cwd=images)
+    train, export, predict, larger = commands(GUIDE / "own_data.md")
+    done = run_program(*train, *NARROW, cwd=images)
     assert done.returncode == 0, done.stderr
+    read_lines = [line for line in done.stdout.splitlines() if line.startswith("Read ")]
+    assert read_lines == [
+        "Read folder:images/first for task first: 32 training and 8 test images of 2 classes; "
+        "skipped files: 1 .txt",
+    ]
+    assert "2 classes, 32 training and 8 held-out test images of 32 x 32 pixels" in done.stdout
+    assert "3 classes, 48 training and 12 held-out test images of 32 x 32 pixels" in done.stdout
     results = read(images / "runs/own_tasks/dvn/seed0/results.json")
     assert set(results["outputs"]) == {
         "first/level1", "first/level2", "second/level1", "second/level2",
     }  # fmt: skip
+    done = run_program(*export, cwd=images)
+    assert done.returncode == 0, done.stderr
+    tasks = read(images / "runs/own_tasks/dvn/seed0/export/manifest.json")["tasks"]
+    assert tasks["first"]["class_names"] == ["cat", "dog"]
+    done = run_program(*predict, cwd=images)
+    assert done.returncode == 0, done.stderr
+    assert re.match(r"images/first/cat/001.png: (cat|dog) [\d.]+%, (cat|dog)", done.stdout)
+    assert larger[:2] == train[:2]
+
+
+def test_the_gin_file_of_the_page_is_the_one_that_is_run():
+    [shown, *_] = blocks(GUIDE / "own_data.md", "gin")
+    file = (ROOT / "gin/own_tasks.gin").read_text(encoding="utf-8")
+    assert [line for line in file.splitlines() if not line.startswith("#")] == (
+        shown.text.splitlines()
+    )

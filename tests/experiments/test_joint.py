@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 from run_checks import one_line_error, without_seconds
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import dvn_tf
 
@@ -34,10 +35,39 @@ def test_run_folder(finished):
     folder, printed = finished
     names = {path.name for path in folder.iterdir()}
     assert names == {
-        "config.gin", "results.json", "history.json", "checkpoints", "tensorboard", "model.keras",
-        "stage.json", "table.png",
+        "config.gin", "results.json", "history.json", "checkpoints", "model.keras", "stage.json",
+        "table.png", "events.out.tfevents.0001", "events.out.tfevents.final",
     }  # fmt: skip
     assert str(folder) in printed
+
+
+def test_a_run_says_what_it_does_and_how_it_goes(finished):
+    folder, printed = finished
+    history = json.loads((folder / "history.json").read_text())
+    full = json.loads((folder / "results.json").read_text())["outputs"]["digits_5-9/level2"]
+    before, rest = printed.split("epoch 1 of 3", 1)
+    for text in (
+        "quickstart, DVN", "digits_0-4, digits_5-9, learned together", "3 epochs",
+        "5 classes, 721 training and 180 held-out test images of 8 x 8 pixels", "23 steps an epoch",
+        "WRN-8-1 in 2 units", f"full: {full['parameters']:,} parameters", "left for this run.",
+        str(folder),
+    ):  # fmt: skip
+        assert text in before
+    assert "\r" not in printed and "\x1b" not in printed
+    assert rest.count("epoch 2 of 3, ") == rest.count("epoch 3 of 3, ") == 1
+    for epoch in history:
+        assert f", loss {epoch['loss']:.4g}" in printed
+        for level in (1, 2):
+            assert f"{100 * epoch[f'val_digits_5-9/level{level}_accuracy']:.2f}" in rest
+    assert max(map(len, before.splitlines())) < 100 + len(str(folder))
+
+
+def test_keras_prints_its_own_lines_on_request(run_forked, tmp_path):
+    args = ("--gin_param=Recipe.epochs = 1", f"--run_dir={tmp_path / 'run'}", "--keras_progress")
+    done = run_forked("experiments.joint", *SHORT, *args)
+    assert done.returncode == 0, done.stderr
+    assert "digits_0-4/level1_cross_entropy:" in done.stdout
+    assert "test accuracy, %" not in done.stdout
 
 
 def test_results(finished):
@@ -97,7 +127,9 @@ def test_killed_and_resumed_run_equals_an_uninterrupted_one(finished, start_fork
     _, wait = start_forked("experiments.joint", *SHORT, f"--run_dir={folder}")
     resumed = wait()
     assert resumed.returncode == 0, resumed.stderr
-    assert "Going on after epoch 2" in resumed.stdout
+    assert "Going on after epoch 2 of 3." in resumed.stdout
+    assert "epoch 3 of 3, " in resumed.stdout
+    assert "epoch 2 of 3, " not in resumed.stdout
     assert_same_run(folder, finished[0])
 
 
@@ -110,14 +142,25 @@ def test_killed_after_the_last_checkpoint(finished, run_forked, tmp_path):
     (folder / "model.keras").unlink()
     resumed = run_forked("experiments.joint", *SHORT, f"--run_dir={folder}")
     assert resumed.returncode == 0, resumed.stderr
-    assert "Epoch" not in resumed.stdout
+    assert "epoch 3 of 3" not in resumed.stdout
     assert_same_run(folder, whole)
+
+
+def points_of(folder) -> dict[str, list[tuple]]:
+    """{tag: (step, value) of every point}, as TensorBoard reads a run."""
+    events = EventAccumulator(str(folder), {"tensors": 0}).Reload()
+    return {
+        tag: [(e.step, *e.tensor_proto.float_val) for e in events.Tensors(tag)]
+        for tag in events.Tags()["tensors"]
+    }
 
 
 def assert_same_run(folder, whole):
     for name in ("results.json", "history.json"):
         one, other = (without_seconds(json.loads((f / name).read_text())) for f in (folder, whole))
         assert one == other
+    one, other = (points_of(f) for f in (folder, whole))
+    assert one == other
     weights = [dvn_tf.load_network(f / "model.keras").get_weights() for f in (folder, whole)]
     for one, other in zip(*weights, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from run_checks import one_line_error
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 SHORT = (
     "--gin_file=gin/quickstart_sequential.gin",
@@ -40,6 +41,31 @@ def test_a_series_has_a_folder_for_each_seed(series):
     assert first.read_bytes() != second.read_bytes()
 
 
+def accuracy_points(folder) -> dict[str, list[int]]:
+    """{tag: steps} of the accuracies of test images, as TensorBoard reads a run."""
+    events = EventAccumulator(str(folder), {"tensors": 0}).Reload()
+    return {
+        tag: [event.step for event in events.Tensors(tag)]
+        for tag in events.Tags()["tensors"]
+        if tag.startswith("accuracy/")
+    }
+
+
+def test_the_stages_of_a_run_make_one_curve(series):
+    """The first task is evaluated in its own stage, and when the run is finished."""
+    folder, printed = series
+    assert not [*folder.glob("seed0/*/events*")]
+    assert accuracy_points(folder / "seed0") == {
+        "accuracy/digits_0-4/full": [1, 2],
+        "accuracy/digits_5-9/full": [2],
+        "accuracy/average/full": [2],
+        "accuracy/average/largest": [2],
+    }
+    assert "(run 1 of 2)" in printed and "(run 2 of 2)" in printed
+    assert "1 + 1 epochs in 2 stages" in printed
+    assert "left for this run's 2 stages. Then another run follows" in printed
+
+
 def test_an_interrupted_series_goes_on_where_it_stopped(series, run_forked):
     """The finished run is reported; the other goes on in its second stage."""
     folder, _ = series
@@ -70,6 +96,7 @@ def test_an_initial_run_is_named_by_its_seed(series, run_forked, tmp_path):
         taken = tmp_path / "run" / "digits_0-4" / name
         assert taken.read_bytes() == (folder / "seed1" / "digits_0-4" / name).read_bytes()
     assert json.loads((tmp_path / "run" / "results.json").read_text())["title"] == "DA-CNN"
+    assert accuracy_points(tmp_path / "run") == accuracy_points(folder / "seed1")
 
 
 S1, J1 = "--gin_file=gin/s1_cifar10.gin", "--gin_file=gin/j1_cifar.gin"

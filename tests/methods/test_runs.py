@@ -6,6 +6,9 @@ import json
 import numpy as np
 import pytest
 from methods.short_runs import HIGH, LOW, images_to_test_on, logits_of
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from dvn_tf.tasks import size_name
 
 # Where units begin and end in layers of 16, 32 and 64 channels, the fractions rounded by hand.
 WHOLE = ((0, 16), (0, 32), (0, 64))
@@ -199,13 +202,31 @@ def test_stages_and_their_folders(run_of, name):
     for record in records:
         folder = run.path if single else run.path / record["name"]
         assert json.loads((folder / "stage.json").read_text()) == record
-        for file in ("config.gin", "model.keras", "table.png", "history.json", "tensorboard"):
+        for file in ("config.gin", "model.keras", "table.png", "history.json"):
             assert (folder / file).exists(), (record["name"], file)
         history = json.loads((folder / "history.json").read_text())
         assert len(history) == record["epochs"]
         for output, reached in record["outputs"].items():
             last = history[-1][f"val_{output}_accuracy"]
             assert reached["accuracy"] == pytest.approx(last, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_tensorboard_has_one_run_that_ends_with_the_results(run_of, name):
+    run = run_of(name)
+    assert not [*run.path.glob("*/**/events*")]
+    events = EventAccumulator(str(run.path), {"tensors": 0}).Reload()
+    epochs = sum(stage["epochs"] for stage in run.results["stages"])
+    for output, reached in run.results["outputs"].items():
+        tag = f"accuracy/{output.rsplit('/', 1)[0]}/{size_name(reached['density'])}"
+        points = {event.step: event.tensor_proto.float_val[0] for event in events.Tensors(tag)}
+        assert len(points) == len(events.Tensors(tag))
+        assert list(points) == sorted(points)
+        assert max(points) == epochs
+        assert points[epochs] == pytest.approx(reached["accuracy"], abs=1e-6)
+    losses = [event.step for event in events.Tensors("train/loss/sum")]
+    assert losses == list(range(1, epochs + 1))
+    assert "accuracy/average/largest" in events.Tags()["tensors"]
 
 
 @pytest.mark.parametrize("name", EXPECTED)

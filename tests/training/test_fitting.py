@@ -14,15 +14,18 @@ from dvn_tf.errors import UserError
 from dvn_tf.networks.layer_sets import decay
 from dvn_tf.networks.objectives import joint_objective
 from dvn_tf.training import configuration, fitting
+from dvn_tf.training.callbacks import StopWhenNotFinite, TensorBoard
 from dvn_tf.training.optimizer import make_optimizer
 from dvn_tf.training.recipe import Recipe
 from dvn_tf.training.run_folder import RunFolder
+from dvn_tf.training.sizes import output_densities
 
 
-def fit(network, task_data, recipe, folder, config):
+def fit(network, task_data, recipe, folder, observers=()):
     """Trains all outputs of a network."""
     objective = joint_objective(network.virtual_networks)
-    fitting.train(network, task_data, network.outputs_by_task, objective, recipe, folder, config)
+    outputs = network.outputs_by_task
+    fitting.train(network, task_data, outputs, objective, recipe, folder, observers)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +43,8 @@ def trained(digits, tmp_path_factory):
     folder.claim(config)
     fitting.prepare_backend(recipe)
     network = fitting.build_network(scenario, [d.info for d in task_data], recipe)
-    fit(network, task_data, recipe, folder, config)
+    densities = output_densities(network, scenario.backbone)
+    fit(network, task_data, recipe, folder, [TensorBoard(folder, config, densities, 3, 2)])
     return network, folder
 
 
@@ -90,23 +94,31 @@ def test_test_loss_of_an_epoch_leaves_padding_out(trained, digits):
     assert last["val_loss"] == pytest.approx(sum(o["loss"] for o in outputs.values()), rel=1e-5)
 
 
-def test_tensorboard_names_every_output(trained):
+def test_tensorboard_names_every_output_by_its_size(trained):
     network, folder = trained
-    for run in ("train", "test"):
-        events = EventAccumulator(str(folder.path / "tensorboard" / run)).Reload()
-        tags = set(events.Tags()["tensors"])
-        for name in network.virtual_networks:
-            assert {f"accuracy/{name}", f"loss/{name}"} <= tags
-        if run == "train":
-            assert "learning_rate" in tags
-            content = events.Tensors("configuration")[0].tensor_proto.string_val[0].decode()
-            assert "Recipe.momentum = 0.9" in content
-        events = events.Tensors("accuracy/digits_0-4/level1")
-        assert [event.step for event in events] == [1, 2]
-        key = ("val_" if run == "test" else "") + "digits_0-4/level1_accuracy"
-        assert [float(tf.make_ndarray(event.tensor_proto)) for event in events] == pytest.approx(
-            [epoch[key] for epoch in folder.history(2)]
-        )
+    events = EventAccumulator(str(folder.path)).Reload()
+    names = {1: "26 %", 2: "full"}  # of WRN-8-1
+    expected = {"loss/sum", "train/loss/sum", "learning_rate", "configuration"}
+    expected |= {f"accuracy/average/{size}" for size in ("26 %", "full", "largest")}
+    history = folder.history(2)
+    for output, (task, level, _) in network.virtual_networks.items():
+        for part, prefix in (("", "val_"), ("train/", "")):
+            for figure, metric in (("accuracy", "accuracy"), ("loss", "cross_entropy")):
+                tag = f"{part}{figure}/{task.name}/{names[level]}"
+                expected.add(tag)
+                points = events.Tensors(tag)
+                # The epochs of the run: the stages before had three.
+                assert [point.step for point in points] == [4, 5]
+                values = [float(tf.make_ndarray(point.tensor_proto)) for point in points]
+                key = f"{prefix}{output}_{metric}"
+                assert values == pytest.approx([epoch[key] for epoch in history])
+    assert set(events.Tags()["tensors"]) == expected
+    content = events.Tensors("configuration")[0].tensor_proto.string_val[0].decode()
+    assert "Recipe.momentum = 0.9" in content
+    for size, level in (("26 %", 1), ("full", 2), ("largest", 2)):
+        [_, last] = events.Tensors(f"accuracy/average/{size}")
+        mean = np.mean([history[1][f"val_{t.name}/level{level}_accuracy"] for t in network.tasks])
+        assert float(tf.make_ndarray(last.tensor_proto)) == pytest.approx(mean)
 
 
 def test_mixed_precision_trains(digits, tmp_path):
@@ -117,7 +129,7 @@ def test_mixed_precision_trains(digits, tmp_path):
     assert network.get_layer("group1_block1_conv1").kernel.dtype == "float32"
     folder = RunFolder(tmp_path / "run")
     folder.claim(config)
-    fit(network, task_data, recipe, folder, config)
+    fit(network, task_data, recipe, folder)
     assert np.isfinite(folder.history(1)[0]["loss"])
 
 
@@ -128,21 +140,19 @@ def test_stops_when_the_loss_is_not_finite(digits, tmp_path):
     recipe = dataclasses.replace(recipe, epochs=4, learning_rate=1e-3)
     network = fitting.build_network(scenario, [d.info for d in task_data], recipe)
     one_epoch = dataclasses.replace(recipe, epochs=1)
-    fit(network, task_data, one_epoch, folder, config)
+    fit(network, task_data, one_epoch, folder)
     [checkpoint] = folder.checkpoints().values()
     before = checkpoint.read_bytes()
     broken = dataclasses.replace(recipe, learning_rate=1e30)
     network = fitting.build_network(scenario, [d.info for d in task_data], recipe)
     with pytest.raises(UserError, match=r"at step \d+ of epoch 2 \(the checkpoint of epoch 1 is"):
-        fit(network, task_data, broken, folder, config)
+        fit(network, task_data, broken, folder)
     assert list(folder.checkpoints().values()) == [checkpoint]
     assert checkpoint.read_bytes() == before
 
 
 def test_weights_that_are_not_finite_are_never_saved(digits, tmp_path):
     """An update that breaks a weight after the last loss of an epoch is seen too."""
-    from dvn_tf.training.callbacks import StopWhenNotFinite
-
     scenario, recipe, _, task_data = digits
     network = fitting.build_network(scenario, [d.info for d in task_data], recipe)
     callback = StopWhenNotFinite(RunFolder(tmp_path))
@@ -156,9 +166,9 @@ def test_weights_that_are_not_finite_are_never_saved(digits, tmp_path):
 
 
 def test_batch_larger_than_the_dataset(digits, tmp_path):
-    scenario, recipe, config, task_data = digits
+    scenario, recipe, _, task_data = digits
     recipe = dataclasses.replace(recipe, batch_size=5000)
     network = fitting.build_network(scenario, [d.info for d in task_data], recipe)
     with pytest.raises(UserError, match="5000"):
-        fit(network, task_data, recipe, RunFolder(tmp_path), config)
+        fit(network, task_data, recipe, RunFolder(tmp_path))
     assert not any(pathlib.Path(tmp_path).iterdir())

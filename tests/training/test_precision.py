@@ -125,7 +125,7 @@ def test_the_scale_is_kept_through_a_resume(digits, tmp_path):
         network = build(digits, "mixed_float16")
         objective = joint_objective(network.virtual_networks)
         args = (network, task_data, network.outputs_by_task, objective)
-        fitting.train(*args, dataclasses.replace(recipe, epochs=epochs), folder, "")
+        fitting.train(*args, dataclasses.replace(recipe, epochs=epochs), folder)
         return network
 
     whole = train(RunFolder(tmp_path / "whole"), 3)

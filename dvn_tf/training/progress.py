@@ -1,0 +1,169 @@
+"""What a run prints while it trains: one line of progress, and accuracies by task and size."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import keras
+
+from dvn_tf.training.remaining_time import RemainingTime, duration
+from dvn_tf.training.screen import Screen
+from dvn_tf.training.sizes import averages, size_names
+from dvn_tf.training.tensorboard import epoch_figures, evaluated_accuracies
+
+_SECONDS_BETWEEN_DRAWINGS = 0.2
+_LONG = 3600.0
+
+
+class Progress(keras.callbacks.Callback):
+    """Shows how far a run is, how long it will take, and the test accuracies of its epochs.
+
+    On a terminal, the line of progress is drawn again after each step. In a log file, every epoch
+    leaves one line. Epochs that are evaluated add a small table.
+
+    Args:
+        screen: where to print.
+        densities: the density of every output of the stage's network, see `output_densities`.
+        stages: the epochs of all stages of the run.
+        stage: the number of this stage, from 1.
+        evaluate_every: epochs between evaluations.
+        test_steps: steps of an evaluation.
+        runs_left: how many runs of a series follow this one.
+        announce: whether to say, once the first steps are done, how long the run will take.
+        clock: gives seconds.
+    """
+
+    def __init__(
+        self,
+        screen: Screen,
+        densities: Mapping[str, float],
+        stages: Sequence[int],
+        stage: int = 1,
+        evaluate_every: int = 1,
+        test_steps: int = 0,
+        runs_left: int = 0,
+        announce: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        super().__init__()
+        self.screen = screen
+        self.densities = densities
+        self.stages = tuple(stages)
+        self.stage = stage
+        self.runs_left = runs_left
+        self.clock = clock
+        self.time = RemainingTime(self.stages[stage - 1 :], evaluate_every, test_steps, clock)
+        self.epoch = 0
+        self.step = 0
+        self.loss = ""
+        self._estimated = not announce
+        self._drawn_at = 0.0
+
+    def on_train_begin(self, logs=None):
+        self.time.begin(self.params["steps"])
+        self.screen.draw("building the training step ...")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.step = epoch, 0
+        self.time.epoch_begins()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.time.step_done()
+        self.step = batch + 1
+        self.loss = f", loss {logs['loss']:.4g}"
+        if not self._estimated and self.time.enough:
+            self._estimate(self.epoch, self.step)
+        if self.clock() - self._drawn_at >= _SECONDS_BETWEEN_DRAWINGS:
+            steps = f", step {self.step} of {self.params['steps']}"
+            self.screen.draw(self._place() + steps + self.loss + self._left(self.epoch, self.step))
+            self._drawn_at = self.clock()
+
+    def on_test_begin(self, logs=None):
+        self.time.evaluation_begins()
+        self.screen.draw(f"{self._place()}{self.loss}, evaluating ...")
+
+    def on_test_end(self, logs=None):
+        self.time.evaluation_done()
+
+    def on_epoch_end(self, epoch, logs=None):
+        figures = epoch_figures(logs)
+        self.loss = f", loss {figures['loss']:.4g}"
+        done = epoch + 1
+        if not self._estimated:
+            self._estimate(done, 0)
+        accuracies = evaluated_accuracies(figures)
+        alone = ""
+        if len(accuracies) == 1:
+            alone = f", test accuracy {100 * sum(accuracies.values()):.2f} %"
+        self.screen.print(self._place() + self.loss + alone + self._left(done, 0))
+        if len(accuracies) > 1:
+            self.screen.print(accuracy_table(accuracies, self.densities))
+
+    def on_train_end(self, logs=None):
+        self.screen.clear()
+
+    def _place(self) -> str:
+        stage = f"stage {self.stage} of {len(self.stages)}, " if len(self.stages) > 1 else ""
+        return f"{stage}epoch {self.epoch + 1} of {self.stages[self.stage - 1]}"
+
+    def _left(self, epochs_done: int, steps_done: int) -> str:
+        seconds = self.time.seconds(epochs_done, steps_done)
+        return "" if not seconds else f", {duration(seconds)} left"
+
+    def _estimate(self, epochs_done: int, steps_done: int) -> None:
+        """Says once how long the run will take."""
+        seconds = self.time.seconds(epochs_done, steps_done)
+        if seconds is None:
+            return
+        self._estimated = True
+        if seconds:
+            self.screen.print(self._estimate_text(seconds))
+
+    def _estimate_text(self, seconds: float) -> str:
+        stages = len(self.stages) - self.stage + 1
+        what = f"this run's {stages} stages" if stages > 1 else "this run"
+        lines = [f"About {duration(seconds)} left for {what}."]
+        if self.runs_left:
+            runs = "another run follows" if self.runs_left == 1 else f"{self.runs_left} runs follow"
+            total = duration(seconds * (1 + self.runs_left))
+            lines[0] += f" Then {runs}: up to {total} in all."
+        total = seconds * (1 + self.runs_left)
+        if total > _LONG:
+            epochs = max(1, int(max(self.stages) * _LONG / total))
+            lines += [
+                "That is more than an hour. To make it shorter, stop it and start it again with",
+                "  a smaller network and fewer images  --gin_file=gin/sizes/two_cores.gin (see "
+                "gin/sizes for other sizes)",
+                f"  fewer epochs                        --gin_param='Recipe.epochs = {epochs}'",
+                "and with another --run_dir or --runs_dir, since this one keeps its settings.",
+            ]
+        return "\n".join(lines)
+
+
+def accuracy_table(accuracies: Mapping[str, float], densities: Mapping[str, float]) -> str:
+    """Test accuracies as text: tasks down, sizes across, the smallest first.
+
+    Args:
+        accuracies: of outputs, by their names.
+        densities: of at least these outputs.
+    """
+    sizes = size_names(densities)
+    cells, columns = {}, []
+    for name in sorted(accuracies, key=densities.get):
+        task, size = sizes[name]
+        cells[task, size] = accuracies[name]
+        columns += [size] if size not in columns else []
+    tasks = list(dict.fromkeys(sizes[name][0] for name in accuracies))
+    for size, mean in averages(accuracies, densities, len(tasks)).items():
+        cells["average", size] = mean
+    rows = [*tasks, "average"] if len(tasks) > 1 and ("average", columns[-1]) in cells else tasks
+    head = "test accuracy, %"
+    first = max(len(head), *map(len, rows))
+    widths = [max(6, len(column)) for column in columns]
+    lines = ["  ".join([head.ljust(first), *map(str.rjust, columns, widths)])]
+    for row in rows:
+        texts = [
+            f"{100 * cells[row, column]:.2f}" if (row, column) in cells else ""
+            for column in columns
+        ]
+        lines.append("  ".join([row.ljust(first), *map(str.rjust, texts, widths)]))
+    return "\n".join(f"  {line}".rstrip() for line in lines)
