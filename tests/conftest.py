@@ -15,6 +15,7 @@ TESTS = pathlib.Path(__file__).parent
 # Files and folders of tests that train, export or start programs. `-m "not slow"` leaves them out.
 SLOW = (
     "benchmarks",
+    "comparison/test_figures.py",
     "comparison/test_reading.py",
     "comparison/test_report.py",
     "comparison/test_tensorboard.py",

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import types
 import zlib
 
@@ -172,6 +173,12 @@ def write_runs(folder, scenario, kind, methods, tasks=CIFAR, seeds=(0, 1, 2), **
     return folder
 
 
+def sections(text: str) -> dict[str, str]:
+    """The sections of a report, by their headings."""
+    parts = re.split(r"^## (.*)\n", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
 @pytest.fixture(scope="session")
 def made():
     """The functions above and what they take: a conftest file cannot be imported."""
@@ -180,6 +187,7 @@ def made():
         write_run=write_run,
         results_of=results_of,
         counted=counted,
+        sections=sections,
         set_correct=set_correct,
         without_counts=without_counts,
         PROVENANCE=PROVENANCE,
