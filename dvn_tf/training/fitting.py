@@ -131,7 +131,7 @@ def train(
         initial_epoch=epochs_done,
         steps_per_epoch=steps,
         validation_data=pipelines.evaluation_dataset(task_data, outputs, recipe.batch_size),
-        validation_freq=recipe.evaluate_every,
+        validation_freq=_evaluated_epochs(recipe),
         shuffle=False,  # the pipeline shuffles
         verbose=0,  # the observers say what there is to say
         callbacks=[
@@ -140,6 +140,12 @@ def train(
             callbacks.SaveEpochs(folder, folder.history(epochs_done)),
         ],
     )
+
+
+def _evaluated_epochs(recipe: Recipe) -> list[int]:
+    """The epochs, counted from 1, after which the test images are evaluated; the last is one."""
+    every = range(recipe.evaluate_every, recipe.epochs + 1, recipe.evaluate_every)
+    return sorted({*every, recipe.epochs})
 
 
 def evaluate(

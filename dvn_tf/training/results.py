@@ -6,7 +6,6 @@ from dvn_tf.data import TaskData
 from dvn_tf.methods import Stage
 from dvn_tf.methods.scenario import Scenario
 from dvn_tf.networks import objectives
-from dvn_tf.networks.accounting import cost
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.networks.warm_start import warm_start
 from dvn_tf.tasks import output_name
@@ -14,7 +13,8 @@ from dvn_tf.training import fitting
 from dvn_tf.training.experiment import Experiment
 from dvn_tf.training.provenance import provenance
 from dvn_tf.training.schema import SCHEMA_VERSION
-from dvn_tf.units import UnitPartition, UnitTable
+from dvn_tf.training.sizes import output_densities, size_names
+from dvn_tf.units import UnitTable
 
 
 def final_network(
@@ -121,20 +121,22 @@ def results_text(results: dict) -> str:
         results: what `results.json` holds.
 
     Returns:
-        Lines with task, level, units, parameters in both counts, density and accuracy.
+        Lines with task, level, size, units, parameters in both counts, and accuracy.
     """
-    head = ("task", "level", "units", "parameters", "paper's count", "density", "accuracy")
+    head = ("task", "level", "size", "units", "parameters", "paper's count", "accuracy")
+    sizes = size_names({name: output["density"] for name, output in results["outputs"].items()})
     rows = [head]
     for name, output in results["outputs"].items():
-        task, level = name.rsplit("/level", 1)
+        level = name.rsplit("/level", 1)[1]
+        task, size = sizes[name]
         rows.append(
             (
                 task,
                 level,
+                size,
                 " ".join(map(str, output["units"])),
                 f"{output['parameters']:,}",
                 f"{output['parameters_paper']:,}",
-                f"{output['density']:.1%}",
                 f"{output['accuracy']:.2%}",
             )
         )
@@ -142,7 +144,7 @@ def results_text(results: dict) -> str:
     lines = []
     for row in rows:
         cells = [
-            cell.ljust(width) if column in (0, 2) else cell.rjust(width)
+            cell.ljust(width) if column in (0, 3) else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())
@@ -154,16 +156,14 @@ def _outputs(network, first_level, task_data, scenario, batch_size) -> dict[str,
     network.compile(**objectives.joint_objective(network.virtual_networks))
     used = [task_data[name] for name in network.tasks_by_name]
     measured = fitting.evaluate(network, used, network.outputs_by_task, batch_size)
-    costs = network.costs()
+    costs, densities = network.costs(), output_densities(network, scenario.backbone)
     results = {}
     for name, (task, level, units) in network.virtual_networks.items():
-        # A density is a share of the scenario's backbone, whatever backbone the network has.
-        whole = cost(task, scenario.backbone, UnitPartition.even(1), (1,))
         results[output_name(task.name, first_level + level - 1)] = measured[name] | {
             "units": list(units),
             "parameters": costs[name].parameters,
             "parameters_paper": costs[name].parameters_paper,
-            "density": costs[name].parameters_paper / whole.parameters_paper,
+            "density": densities[name],
             "bytes": costs[name].bytes,
             "multiply_adds": costs[name].multiply_adds,
         }

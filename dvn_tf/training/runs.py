@@ -64,9 +64,10 @@ def run(
         results = _Run(experiment, stages, folder, data_dir, initial_run, reports).finish()
     else:
         print(f"The run in {folder} is finished.")
+    epochs = f"{results['epochs']} epoch{'s' if results['epochs'] > 1 else ''} a task"
     print(
-        f"\n{scenario.name}, {results['title']}: {results['backbone']}, "
-        f"{results['epochs']} epochs a task, seed {results['seed']}\n"
+        f"\n{scenario.name}, {results['title']}: {results['backbone']}, {epochs}, "
+        f"seed {results['seed']}\n"
     )
     print(results_text(results))
     trained = (
@@ -108,11 +109,12 @@ class _Run:
         self.data_dir = data_dir
         self.reports = reports
         self.tasks = {task.name: task for task in experiment.scenario.tasks}
-        taken = sorted({"checkpoints", "export", "tensorboard"} & {stage.name for stage in stages})
+        reserved = {"average", "checkpoints", "export", "tensorboard"}
+        taken = sorted(reserved & {*self.tasks, *(stage.name for stage in stages)})
         if taken:
             raise UserError(
-                f"a task cannot be named {taken[0]!r}: the run folder has a folder of that name; "
-                "choose another name"
+                f"a task cannot be named {taken[0]!r}: a run uses that name itself; choose another "
+                "name"
             )
         for stage in stages:  # a stage may be too short for the recipe
             dataclasses.replace(experiment.recipe, epochs=stage.epochs)

@@ -36,7 +36,7 @@ def test_a_series_has_a_folder_for_each_seed(series):
         results = json.loads((folder / f"seed{seed}" / "results.json").read_text())
         assert results["seed"] == seed
         assert f"Recipe.seed = {seed}" in (folder / f"seed{seed}" / "config.gin").read_text()
-        assert f"1 epochs a task, seed {seed}" in printed
+        assert f"1 epoch a task, seed {seed}" in printed
     first, second = (folder / f"seed{seed}" / "model.keras" for seed in (0, 1))
     assert first.read_bytes() != second.read_bytes()
 
