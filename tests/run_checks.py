@@ -13,8 +13,11 @@ def one_line_error(done: subprocess.CompletedProcess) -> str:
     return lines[0]
 
 
+_TIMES = ("seconds", "finished")
+
+
 def without_seconds(value):
-    """What a file of a run holds, apart from how long it took."""
+    """What a file of a run holds, apart from how long it took and when it ended."""
     if isinstance(value, dict):
-        return {key: without_seconds(item) for key, item in value.items() if key != "seconds"}
+        return {key: without_seconds(item) for key, item in value.items() if key not in _TIMES}
     return [without_seconds(item) for item in value] if isinstance(value, list) else value

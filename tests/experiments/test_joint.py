@@ -84,10 +84,12 @@ def test_results(finished):
     assert {name: output["units"] for name, output in results["outputs"].items()} == expected
     for output in results["outputs"].values():
         assert set(output) == {
-            "accuracy", "loss", "units", "parameters", "parameters_paper", "density", "bytes",
-            "multiply_adds",
+            "correct", "total", "accuracy", "loss", "units", "parameters", "parameters_paper",
+            "density", "bytes", "multiply_adds",
         }  # fmt: skip
         assert f"{output['accuracy']:.2%}" in printed
+        assert output["accuracy"] == output["correct"] / output["total"]
+        assert output["total"] == 180
 
 
 def test_framework_logs_are_shown_on_request(finished, run_program):

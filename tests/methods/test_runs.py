@@ -133,7 +133,7 @@ def test_results_name_every_output_with_its_units_and_cost(run_of, name):
     assert set(results) == {
         "schema_version", "scenario", "kind", "method", "title", "seed", "epochs", "backbone",
         "batch_size", "units", "levels", "tasks", "num_networks", "parameters", "parameters_paper",
-        "seconds", "outputs", "stages",
+        "seconds", "outputs", "stages", "provenance",
     }  # fmt: skip
     assert (results["title"], results["backbone"]) == (expected.title, "WRN-8-1")
     assert results["kind"] == ("sequential" if "sequential" in results["scenario"] else "joint")
@@ -146,8 +146,8 @@ def test_results_name_every_output_with_its_units_and_cost(run_of, name):
             task = output.split("/")[0]
             entry = found[f"{task}/level{int(output[-1]) + network.level - 1}"]
             assert set(entry) == {
-                "accuracy", "loss", "units", "parameters", "parameters_paper", "density", "bytes",
-                "multiply_adds",
+                "correct", "total", "accuracy", "loss", "units", "parameters", "parameters_paper",
+                "density", "bytes", "multiply_adds",
             }  # fmt: skip
             assert entry["units"] == list(units)
             assert entry["parameters_paper"] == kernels(network.edges, units)

@@ -1,0 +1,53 @@
+"""The reports in docs/results are what their runs' JSON gives, and the pages quote them rightly."""
+
+import pathlib
+
+import pytest
+
+import dvn_tf
+from dvn_tf.comparison.comparison import AVERAGE, read_comparison
+from dvn_tf.comparison.figures import draw_figures
+from dvn_tf.comparison.report import report_text
+
+ROOT = pathlib.Path(dvn_tf.__file__).parents[1]
+RESULTS = ROOT / "docs" / "results"
+FOLDERS = sorted(folder.parent.name for folder in RESULTS.glob("*/runs"))
+
+
+@pytest.fixture(autouse=True)
+def from_the_root(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def read(name):
+    return read_comparison(f"docs/results/{name}/runs")
+
+
+def test_every_report_has_its_runs():
+    assert FOLDERS == sorted(report.parent.name for report in RESULTS.glob("*/report.md"))
+    assert {"c10", "s1"} <= set(FOLDERS)
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_report_is_what_its_runs_give(name, tmp_path):
+    comparison = read(name)
+    command = (
+        f"python -m experiments.compare --runs=docs/results/{name}/runs "
+        f"--report_dir=docs/results/{name}"
+    )
+    text = report_text(comparison, draw_figures(tmp_path, comparison), command)
+    assert text == (RESULTS / name / "report.md").read_text(encoding="utf-8")
+    names = {path.name for path in (RESULTS / name).iterdir()} - {"runs", "runs.csv", "report.md"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+
+
+@pytest.mark.parametrize("name", ["c10", "s1"])
+@pytest.mark.parametrize("page", ["README.md", "docs/results/README.md"])
+def test_pages_quote_the_averages_of_the_reports(name, page):
+    """With one digit, and half the 95 % interval."""
+    comparison = read(name)
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for method, level in comparison.levels:
+        value = comparison.accuracy(method, level, AVERAGE)
+        assert len(value.values) == 3
+        assert f"{value.mean:.1f} ± {value.half:.1f}" in text, (method, level)
