@@ -1,15 +1,20 @@
-"""The sizes of a network's outputs, as progress tables and TensorBoard name them."""
+"""The sizes of a network's outputs, as progress tables and TensorBoard name them.
+
+The comparison uses this without Keras: networks are imported where needed.
+"""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from dvn_tf.networks.accounting import cost
-from dvn_tf.networks.backbones import Backbone
-from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.tasks import size_name
 from dvn_tf.units import UnitPartition
 
+if TYPE_CHECKING:
+    from dvn_tf.networks.backbones import Backbone
+    from dvn_tf.networks.network import DeepVirtualNetwork
 
-def output_densities(network: DeepVirtualNetwork, backbone: Backbone) -> dict[str, float]:
+
+def output_densities(network: "DeepVirtualNetwork", backbone: "Backbone") -> dict[str, float]:
     """The density of every output: its share of a scenario's whole backbone.
 
     Args:
@@ -19,6 +24,8 @@ def output_densities(network: DeepVirtualNetwork, backbone: Backbone) -> dict[st
     Returns:
         {"task/level1": share of the parameters in the paper's count (section 4.2), ...}.
     """
+    from dvn_tf.networks.accounting import cost
+
     costs = network.costs()
     return {
         name: costs[name].parameters_paper
