@@ -49,7 +49,7 @@ def test_runs_of_several_machines_and_versions_say_so(made, j1):
         assert part in found["Settings"]
     assert "ffffffffff+ (PackNet+ 2)" in found["Settings"]
     [dvn] = [line for line in found["Cost"].splitlines() if line.startswith("| DVN ")]
-    assert "| 1 h 01 min (on GPU Y, 1 CPU core) |" in dvn
+    assert " 1 h 01 min (on GPU Y, 1 CPU core) |" in dvn
 
 
 def test_old_files_say_that_nothing_was_recorded(made, j1):
