@@ -1,10 +1,12 @@
 """The reports in docs/results are what their runs' JSON gives, and the pages quote them rightly."""
 
+import json
 import pathlib
 
 import pytest
 
 import dvn_tf
+from dvn_tf.benchmarks.latency_report import markdown
 from dvn_tf.comparison.comparison import AVERAGE, read_comparison
 from dvn_tf.comparison.figures import draw_figures
 from dvn_tf.comparison.report import report_text
@@ -51,3 +53,9 @@ def test_pages_quote_the_averages_of_the_reports(name, page):
         value = comparison.accuracy(method, level, AVERAGE)
         assert len(value.values) == 3
         assert f"{value.mean:.1f} ± {value.half:.1f}" in text, (method, level)
+
+
+def test_the_latency_table_is_what_its_figures_give():
+    figures = json.loads((RESULTS / "table2_j2.json").read_text(encoding="utf-8"))
+    table = markdown(figures, "Speed of J2's levels, not trained")
+    assert table == (RESULTS / "table2_j2.md").read_text(encoding="utf-8")
