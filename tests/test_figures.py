@@ -13,10 +13,10 @@ OUTPUT = {"accuracy": 0.91234, "parameters": 1860090, "parameters_paper": 184934
 def test_results_table_has_a_line_for_each_output():
     outputs = {"a/level1": OUTPUT | {"units": [1]}, "long-name/level2": OUTPUT | {"units": [1, 2]}}
     head, rule, first, second = results_text({"outputs": outputs}).splitlines()
-    assert head.split()[:5] == ["task", "level", "units", "parameters", "paper's"]
+    assert head.split()[:5] == ["task", "level", "size", "units", "parameters"]
     assert set(rule) == {"-", " "}
-    assert first.split() == ["a", "1", "1", "1,860,090", "1,849,344", "25.0%", "91.23%"]
-    assert second.split()[:4] == ["long-name", "2", "1", "2"]
+    assert first.split() == ["a", "1", "25", "%", "1", "1,860,090", "1,849,344", "91.23%"]
+    assert second.split()[:6] == ["long-name", "2", "25", "%", "1", "2"]
 
 
 def _colours(path) -> list[tuple]:
