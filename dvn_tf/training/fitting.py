@@ -11,7 +11,7 @@ from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.tasks import TaskInfo
 from dvn_tf.training import callbacks
 from dvn_tf.training.optimizer import make_optimizer
-from dvn_tf.training.recipe import Recipe
+from dvn_tf.training.recipe import Recipe, evaluated_epochs
 from dvn_tf.training.run_folder import RunFolder
 
 
@@ -131,7 +131,7 @@ def train(
         initial_epoch=epochs_done,
         steps_per_epoch=steps,
         validation_data=pipelines.evaluation_dataset(task_data, outputs, recipe.batch_size),
-        validation_freq=_evaluated_epochs(recipe),
+        validation_freq=evaluated_epochs(recipe.epochs, recipe.evaluate_every),
         shuffle=False,  # the pipeline shuffles
         verbose=0,  # the observers say what there is to say
         callbacks=[
@@ -140,12 +140,6 @@ def train(
             callbacks.SaveEpochs(folder, folder.history(epochs_done)),
         ],
     )
-
-
-def _evaluated_epochs(recipe: Recipe) -> list[int]:
-    """The epochs, counted from 1, after which the test images are evaluated; the last is one."""
-    every = range(recipe.evaluate_every, recipe.epochs + 1, recipe.evaluate_every)
-    return sorted({*every, recipe.epochs})
 
 
 def evaluate(

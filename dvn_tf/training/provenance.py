@@ -1,7 +1,7 @@
 """Where a result comes from: versions, commit, processor. Read when a run ends."""
 
 import datetime
-import importlib.metadata
+import importlib
 import pathlib
 import platform
 import subprocess
@@ -28,7 +28,7 @@ def provenance() -> dict:
         "dvn_tf": dvn_tf.__version__,
         "keras": keras.version(),
         "backend": backend,
-        "backend_version": _backend_version(backend),
+        "backend_version": importlib.import_module(backend).__version__,
         "python": platform.python_version(),
         "commit": _commit(pathlib.Path(__file__).resolve().parents[2]),
         "device": device_name(),
@@ -51,13 +51,6 @@ def device_name() -> str:
     if not names:
         return processor_name()
     return names[0] if len(names) == 1 else f"{len(names)} x {names[0]}"
-
-
-def _backend_version(backend: str) -> str:
-    try:
-        return importlib.metadata.version(backend)
-    except importlib.metadata.PackageNotFoundError:  # such as tensorflow-cpu
-        return __import__(backend).__version__
 
 
 def _commit(folder: pathlib.Path) -> str | None:

@@ -76,3 +76,8 @@ class Recipe:
         policies = ("float32", "mixed_float16", "mixed_bfloat16")
         if self.dtype not in policies:
             raise UserError(f"there is no dtype {self.dtype!r} to train in: use one of {policies}")
+
+
+def evaluated_epochs(epochs: int, evaluate_every: int) -> list[int]:
+    """The epochs, counted from 1, after which the test images are evaluated; the last is one."""
+    return sorted({*range(evaluate_every, epochs + 1, evaluate_every), epochs})

@@ -4,6 +4,8 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 
+from dvn_tf.training.recipe import evaluated_epochs
+
 # Of a training step's time: backward takes about twice as long as forward.
 _FORWARD = 1 / 3
 _ENOUGH_STEPS, _ENOUGH_SECONDS = 3, 5.0
@@ -87,7 +89,8 @@ class RemainingTime:
         for number, epochs in enumerate(self.stage_epochs):
             done = epochs_done if number == 0 else 0
             left += (epochs - done) * self.steps_per_epoch * step
-            left += (epochs // self.evaluate_every - done // self.evaluate_every) * evaluation
+            evaluated = [e for e in evaluated_epochs(epochs, self.evaluate_every) if e > done]
+            left += len(evaluated) * evaluation
             left += self._start if number else 0
         return max(0.0, left)
 

@@ -59,3 +59,20 @@ def test_the_latency_table_is_what_its_figures_give():
     figures = json.loads((RESULTS / "table2_j2.json").read_text(encoding="utf-8"))
     table = markdown(figures, "Speed of J2's levels, not trained")
     assert table == (RESULTS / "table2_j2.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["j1_narrow", "j2_narrow"])
+def test_the_page_quotes_the_single_runs(name):
+    text = (RESULTS / "README.md").read_text(encoding="utf-8")
+    for row in read(name).outputs.itertuples():
+        assert f"| {100 * row.accuracy:.2f} % |" in text, (row.task, row.level)
+        assert f"| {row.parameters_paper:,} |" in text
+
+
+def test_the_page_quotes_the_export():
+    file = RESULTS / "j1_narrow/runs/dvn/seed0/export/manifest.json"
+    text = (RESULTS / "README.md").read_text(encoding="utf-8")
+    entries = json.loads(file.read_text(encoding="utf-8"))["files"]
+    for entry in entries:
+        if entry["format"] in ("litert", "litert_int8"):
+            assert f"| {entry['bytes']:,} bytes | {100 * entry['accuracy']:.2f} % |" in text

@@ -5,6 +5,7 @@ import io
 import pytest
 
 from dvn_tf.training.progress import Progress, accuracy_table
+from dvn_tf.training.recipe import evaluated_epochs
 from dvn_tf.training.remaining_time import RemainingTime, duration
 from dvn_tf.training.screen import Screen
 
@@ -178,17 +179,17 @@ def test_the_time_left_leaves_out_the_first_trace_and_counts_the_later_ones():
     for _ in range(2):
         clock.now += 3.0
         left.step_done()
-    # 7 + 15 steps of 3 s, an evaluation of 6 forward steps in each stage, one more trace.
-    assert left.seconds(0, 3) == pytest.approx(22 * 3 + 2 * 6 * 3 / 3 + 30)
+    # 7 + 15 steps of 3 s, one and two evaluations of 6 forward steps, one more trace.
+    assert left.seconds(0, 3) == pytest.approx(22 * 3 + 3 * 6 * 3 / 3 + 30)
     left.evaluation_begins()
     clock.now += 4.0
     left.evaluation_done()
-    assert left.seconds(2) == pytest.approx(15 * 3 + 4 + 30)
+    assert left.seconds(2) == pytest.approx(15 * 3 + 2 * 4 + 30)
     clock.now += 1000.0  # a checkpoint
     left.epoch_begins()
     clock.now += 3.0
     left.step_done()
-    assert left.seconds(2) == pytest.approx(15 * 3 + 4 + 30)
+    assert left.seconds(2) == pytest.approx(15 * 3 + 2 * 4 + 30)
 
 
 @pytest.mark.parametrize(
@@ -200,3 +201,11 @@ def test_the_time_left_leaves_out_the_first_trace_and_counts_the_later_ones():
 )  # fmt: skip
 def test_a_duration_in_words(seconds, text):
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("epochs", "every", "expected"),
+    [(4, 1, [1, 2, 3, 4]), (7, 3, [3, 6, 7]), (6, 3, [3, 6]), (2, 5, [2])],
+)
+def test_the_last_epoch_is_always_evaluated(epochs, every, expected):
+    assert evaluated_epochs(epochs, every) == expected
