@@ -1,0 +1,99 @@
+"""Reads files that strangers may have written: regular files only, of bounded size and depth."""
+
+import json
+import math
+import os
+import pathlib
+import stat
+
+from dvn_runtime.errors import UserError
+
+JSON_LIMIT = 64 * 2**20  # bytes; the largest manifest or history of this project has some thousands
+_WHOLE_NUMBERS = 2**63  # beyond what NumPy and the counts of this project can hold
+
+
+def read_bytes(path: str | os.PathLike, limit: int) -> bytes:
+    """Reads a regular file whole.
+
+    A named pipe, a device or a folder is refused before it is opened: opening a pipe would wait
+    for somebody to write to it.
+
+    Args:
+        path: the file; links are followed.
+        limit: the greatest size in bytes.
+
+    Raises:
+        UserError: if there is no such file, or it is not regular, too large or not readable. The
+            message names the file and says why.
+    """
+    path = pathlib.Path(path)
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise UserError(f"{path} is not a regular file: put a file there, or name another path")
+        if status.st_size > limit:
+            raise UserError(
+                f"{path} has {status.st_size:,} bytes, and at most {limit:,} are read: it is not "
+                "the file that it should be"
+            )
+        with open(path, "rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:  # a null byte in the path, or characters that have no bytes
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{str(path)!r} is no path: {error}") from None
+    if len(content) > limit:
+        raise UserError(f"{path} grew while it was read: wait until it is written, and try again")
+    return content
+
+
+def read_json(path: str | os.PathLike, limit: int = JSON_LIMIT):
+    """Reads a JSON file strictly.
+
+    Refused are keys that stand twice, of which `json` would silently keep the last; NaN and
+    infinite numbers, which JSON does not have; whole numbers of more than 64 bits; and values
+    nested too deeply.
+
+    Args:
+        path: the file.
+        limit: the greatest size in bytes.
+
+    Raises:
+        UserError: as `read_bytes`, or if the file holds no JSON. The message names the file.
+    """
+    content = read_bytes(path, limit)
+    try:
+        return json.loads(
+            content.decode("utf-8"),
+            object_pairs_hook=_unique_keys,
+            parse_int=_whole_number,
+            parse_float=_number,
+            parse_constant=_number,
+        )
+    except RecursionError:
+        raise UserError(f"{path} is not JSON of ours: it is nested too deeply") from None
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON: {error}") from None
+
+
+def _unique_keys(pairs: list[tuple]) -> dict:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        doubled = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {doubled!r:.60} stands twice")
+    return content
+
+
+def _whole_number(text: str) -> int:
+    if len(text) > 20 or abs(int(text)) >= _WHOLE_NUMBERS:
+        raise ValueError(f"the number {text:.25} is too large")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    if not math.isfinite(float(text)):
+        raise ValueError(f"the number {text:.25} is not finite")
+    return float(text)
