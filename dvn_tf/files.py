@@ -167,6 +167,17 @@ def write_json(path: str | os.PathLike, value) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
+def is_running(process: int) -> bool:
+    """Whether this machine runs a process of this number."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    return True
+
+
 @contextlib.contextmanager
 def _filling(path: pathlib.Path, temporary: pathlib.Path, size: int | None = None):
     """As `writing`, around the code of a caller, which may also read other files."""
@@ -222,21 +233,11 @@ def _is_abandoned(partial: pathlib.Path) -> bool:
     if owner is None and _OLD_NAME.match(partial.name):
         return True
     if owner and owner[1] == _HOST:
-        return not _is_running(int(owner[2]))
+        return not is_running(int(owner[2]))
     try:
         return time.time() - partial.stat().st_mtime > _DAY
     except OSError:
         return False  # gone already
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True  # somebody else's
-    return True
 
 
 def _remove(partial: pathlib.Path) -> None:
