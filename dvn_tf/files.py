@@ -17,6 +17,7 @@ import socket
 import time
 from collections.abc import Iterator
 
+from dvn_runtime.files import read_bytes
 from dvn_tf.errors import UserError
 
 PARTIAL = ".partial-"  # how the names of unfinished files and folders begin
@@ -137,6 +138,17 @@ def clear_partial(folder: str | os.PathLike, all_of_them: bool = False) -> None:
         for partial in list(pathlib.Path(folder).rglob(f"{PARTIAL}*")):
             if all_of_them or _is_abandoned(partial):
                 _remove(partial)
+
+
+def read_whole(path: str | os.PathLike) -> bytes:
+    """Reads a regular file of any size.
+
+    Raises:
+        UserError: as `dvn_runtime.files.read_bytes`.
+    """
+    path = pathlib.Path(path)
+    # The limit is also what `read_bytes` makes room for.
+    return read_bytes(path, path.stat().st_size if path.is_file() else 0)
 
 
 def write_bytes(path: str | os.PathLike, content: bytes) -> None:

@@ -19,16 +19,14 @@ import keras
 import numpy as np
 
 import dvn_tf
-from dvn_runtime.files import read_bytes
 from dvn_tf.errors import UserError
-from dvn_tf.files import write_bytes, writing
+from dvn_tf.files import read_whole, write_bytes, writing
 from dvn_tf.networks.legacy import current_weights
 
 KEPT_CHECKPOINTS = 2
 _ENDING, _DAMAGED = ".checkpoint", ".damaged"
 _BEFORE_0_4 = ".weights.h5"  # Keras's weights alone, without a hash
 _FILE = re.compile(rf"epoch-(\d{{4,9}})({re.escape(_ENDING)}|{re.escape(_BEFORE_0_4)})")
-_LIMIT = 2**40  # bytes
 _HASH_SIZE = 64
 
 
@@ -121,7 +119,7 @@ class Checkpoints:
         return self.folder / f"epoch-{epochs_done:04d}{_ENDING}"
 
     def _load(self, file: pathlib.Path, epochs_done: int, network: keras.Model) -> list[dict]:
-        content = read_bytes(file, _LIMIT)
+        content = read_whole(file)
         if _with_hash(memoryview(content)[_HASH_SIZE + 1 :]) != content:
             raise _DamageError("its SHA-256 is another")
         try:

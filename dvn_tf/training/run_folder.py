@@ -26,7 +26,7 @@ import keras
 import dvn_tf
 from dvn_runtime.files import read_bytes, read_json
 from dvn_tf.errors import UserError
-from dvn_tf.files import PARTIAL, clear_partial, write_bytes, write_json, write_text
+from dvn_tf.files import PARTIAL, clear_partial, read_whole, write_bytes, write_json, write_text
 from dvn_tf.networks.network import DeepVirtualNetwork, load_network
 from dvn_tf.training.checkpoints import Checkpoints
 from dvn_tf.training.keras_file import keras_file
@@ -37,7 +37,6 @@ from dvn_tf.training.schema import MEASURED, STAGE, mismatch, results_schema
 # strided convolutions as TensorFlow's "same" does and kept the rate in SGD's velocity.
 TRAINING_VERSION = 2
 _CONFIG_LIMIT = 2**20  # bytes
-_MODEL_LIMIT = 2**40
 _VERSION_LINE = re.compile(r"# Trained by dvn_tf \S+, training version (\d+)\.")
 
 
@@ -184,7 +183,7 @@ class RunFolder:
             )
         record = self.stage() or self.results() or {}
         expected = record.get("model_sha256")  # versions before 0.4 wrote none
-        if expected not in (None, hashlib.sha256(read_bytes(file, _MODEL_LIMIT)).hexdigest()):
+        if expected not in (None, hashlib.sha256(read_whole(file)).hexdigest()):
             raise UserError(
                 f"{file} is not a whole Keras model (its SHA-256 is another): restore it, or "
                 "delete it and let the run's command write it again"
