@@ -67,7 +67,7 @@ def test_no_checkpoint(tmp_path, network):
 
 
 def test_the_same_state_has_the_same_bytes(saved, tmp_path):
-    checkpoints, values = saved
+    checkpoints, _ = saved
     other = build()
     checkpoints.restore(other)
     again = Checkpoints(tmp_path / "again", "run 1")
@@ -183,7 +183,7 @@ def test_a_folder_in_the_place_of_a_checkpoint(saved, network):
 
 def test_weights_of_version_0_3_are_still_loaded(saved, network):
     """They have no hash, and their history lies elsewhere."""
-    checkpoints, values = saved
+    checkpoints, _ = saved
     for file in checkpoints.files().values():
         file.unlink()
     fill(network, 7)
