@@ -114,18 +114,17 @@ def run_python():
 def start_forked(tmp_path_factory):
     """A function that starts a program of this project; see `run_forked`.
 
-    It returns the process, and a function that waits for it as `subprocess.run` does.
+    It returns the process, and a function that waits for it as `subprocess.run` does. `target`
+    may be another function with the arguments of `forked_program.run`.
     """
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["dvn_tf.training.runs", "dvn_tf.training.configuration"])
 
-    def start(module: str, *arguments, cwd=ROOT):
+    def start(module: str, *arguments, cwd=ROOT, target=forked_program.run):
         folder = tmp_path_factory.mktemp("output")
         files = [str(folder / name) for name in ("stdout", "stderr")]
         arguments = [str(argument) for argument in arguments]
-        process = server.Process(
-            target=forked_program.run, args=(module, arguments, str(cwd), *files)
-        )
+        process = server.Process(target=target, args=(module, arguments, str(cwd), *files))
         process.start()
 
         def wait() -> subprocess.CompletedProcess:

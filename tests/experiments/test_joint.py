@@ -4,12 +4,8 @@ import json
 import shutil
 import time
 
-import numpy as np
 import pytest
-from run_checks import one_line_error, without_seconds
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-import dvn_tf
+from run_checks import assert_same_files, one_line_error
 
 SHORT = (
     "--gin_file=gin/quickstart.gin",
@@ -125,16 +121,15 @@ def test_killed_and_resumed_run_equals_an_uninterrupted_one(finished, start_fork
         assert ("Going on after epoch" in killed.stdout) == (wanted == second)
     # As a kill in the middle of a write leaves it: half a file under its temporary name.
     half = second.read_bytes()[: second.stat().st_size // 2]
-    (folder / "checkpoints" / ".partial-elsewhere-1-00000000-epoch-0003.checkpoint").write_bytes(
-        half
-    )
+    partial = ".partial-elsewhere-1-00000000-epoch-0003.checkpoint"
+    (folder / "checkpoints" / partial).write_bytes(half)
     _, wait = start_forked("experiments.joint", *SHORT, f"--run_dir={folder}")
     resumed = wait()
     assert resumed.returncode == 0, resumed.stderr
     assert "Going on after epoch 2 of 3." in resumed.stdout
     assert "epoch 3 of 3, " in resumed.stdout
     assert "epoch 2 of 3, " not in resumed.stdout
-    assert_same_run(folder, finished[0])
+    assert_same_files(folder, finished[0])
 
 
 def test_killed_after_the_last_checkpoint(finished, run_forked, tmp_path):
@@ -147,27 +142,7 @@ def test_killed_after_the_last_checkpoint(finished, run_forked, tmp_path):
     resumed = run_forked("experiments.joint", *SHORT, f"--run_dir={folder}")
     assert resumed.returncode == 0, resumed.stderr
     assert "epoch 3 of 3" not in resumed.stdout
-    assert_same_run(folder, whole)
-
-
-def points_of(folder) -> dict[str, list[tuple]]:
-    """{tag: (step, value) of every point}, as TensorBoard reads a run."""
-    events = EventAccumulator(str(folder), {"tensors": 0}).Reload()
-    return {
-        tag: [(e.step, *e.tensor_proto.float_val) for e in events.Tensors(tag)]
-        for tag in events.Tags()["tensors"]
-    }
-
-
-def assert_same_run(folder, whole):
-    for name in ("results.json", "history.json"):
-        one, other = (without_seconds(json.loads((f / name).read_text())) for f in (folder, whole))
-        assert one == other
-    one, other = (points_of(f) for f in (folder, whole))
-    assert one == other
-    weights = [dvn_tf.load_network(f / "model.keras").get_weights() for f in (folder, whole)]
-    for one, other in zip(*weights, strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert_same_files(folder, whole)
 
 
 BAD = {

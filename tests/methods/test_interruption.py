@@ -1,20 +1,24 @@
 """An interrupted sequence goes on in the stage where it stopped."""
 
+import functools
 import json
 import shutil
+import signal
 
+import killed_program
 import numpy as np
 import pytest
 from methods.short_runs import (
     HIGH,
     LOW,
+    SHORT,
     experiment_of,
     files_of,
     stop_after,
     watch,
     weights_of,
 )
-from run_checks import without_seconds
+from run_checks import assert_same_files, without_seconds
 
 from dvn_tf.networks.network import load_network
 
@@ -96,3 +100,46 @@ def test_a_finished_run_is_only_reported(run_of, capsys):
     assert again.touched == [{"digits": set(), "pipelines": set()}]
     assert "is finished" in capsys.readouterr().out
     assert files_of(run.path) == before
+
+
+ARGUMENTS = {
+    "joint": ("gin/quickstart.gin", "experiments.joint"),
+    "sequential": ("gin/quickstart_sequential.gin", "experiments.sequential"),
+}
+_PARAMS = (*SHORT, "Recipe.epochs = 2")
+
+
+@pytest.mark.parametrize("kind, when", [("joint", "before"), ("sequential", "after")])
+def test_a_run_killed_at_every_file_ends_with_the_files_of_one_that_was_not(
+    kind, when, start_forked, run_forked, tmp_path
+):
+    """Weights, optimizers, networks and results, of teachers too, bit for bit."""
+    gin_file, program = ARGUMENTS[kind]
+    arguments = [f"--gin_file={gin_file}", *(f"--gin_param={param}" for param in _PARAMS)]
+    whole, folder, kills = tmp_path / "whole", tmp_path / "run", tmp_path / "kills"
+    done = run_forked(program, *arguments, f"--run_dir={whole}")
+    assert done.returncode == 0, done.stderr
+    kills.touch()
+    target = functools.partial(killed_program.run, when, str(kills))
+    for _ in range(60):
+        arguments_here = (*arguments, f"--run_dir={folder}")
+        done = start_forked(program, *arguments_here, target=target)[1]()
+        if done.returncode != -signal.SIGKILL:
+            break
+    assert done.returncode == 0, done.stderr
+    assert_same_files(folder, whole)
+    names = {line.rpartition("/")[2] for line in kills.read_text().splitlines()}
+    assert {"config.gin", "epoch-0002.checkpoint", "model.keras", "stage.json"} <= names
+    assert {"results.json", "history.json of 2 epochs", ".lock.json"} <= names
+
+
+def test_losses_are_the_same_after_a_kill_behind_the_last_stage(run_forked, tmp_path):
+    """TensorFlow is set up alike whether or not this process has trained."""
+    arguments = [f"--gin_file={ARGUMENTS['joint'][0]}", *(f"--gin_param={p}" for p in _PARAMS)]
+    folder = tmp_path / "run"
+    assert run_forked("experiments.joint", *arguments, f"--run_dir={folder}").returncode == 0
+    before = json.loads((folder / "results.json").read_text())
+    (folder / "results.json").unlink()
+    assert run_forked("experiments.joint", *arguments, f"--run_dir={folder}").returncode == 0
+    after = json.loads((folder / "results.json").read_text())
+    assert without_seconds(after) == without_seconds(before)
