@@ -79,10 +79,10 @@ class Checkpoints:
             name: keras.ops.convert_to_numpy(variable)
             for name, variable in _variables(network).items()
         }
-        content = io.BytesIO()
-        content.write(json.dumps(about).encode() + b"\n")
-        np.savez(content, **arrays)
-        write_bytes(self._file(epochs_done), _with_hash(content.getbuffer()))
+        archive = io.BytesIO()
+        np.savez(archive, **arrays)
+        content = json.dumps(about).encode() + b"\n" + archive.getbuffer()
+        write_bytes(self._file(epochs_done), _with_hash(content))
         for old in list(self.files().values())[:-KEPT_CHECKPOINTS]:
             with writing(old):
                 old.unlink()
