@@ -137,6 +137,19 @@ class Described:
         return self.several if plural else self.one
 
 
+@dataclasses.dataclass(frozen=True)
+class Lines:
+    """Text of any length that may have several lines."""
+
+    def allows(self, value) -> bool:
+        """Always true."""
+        return True
+
+    def describe(self, kind: str, plural: bool) -> str:
+        """What a value must be."""
+        return kind
+
+
 def check_settings(instance, label: str | None = None) -> None:
     """Checks all fields of a dataclass by their annotations; to be called in `__post_init__`.
 
@@ -199,7 +212,7 @@ def _kept(hint, value):
     elif kind is float:
         value = _kept_number(value)
     elif kind is str:
-        _require(isinstance(value, str) and _is_text(value))
+        _require(isinstance(value, str) and (Lines() in rules or _is_text(value)))
     elif isinstance(kind, type):
         _require(isinstance(value, kind))
     _require(all(rule.allows(value) for rule in rules))

@@ -47,7 +47,8 @@ class UnitPartition:
             raise UserError(f"every channel fraction must be positive, not {shown(fractions)}")
         if not math.isclose(sum(fractions), 1.0, abs_tol=1e-6):
             raise UserError(
-                f"the channel fractions {shown(fractions)} sum to {sum(fractions):g}; they must sum to 1"
+                f"the channel fractions {shown(fractions)} sum to "
+                f"{sum(fractions):g}; they must sum to 1"
             )
 
     @classmethod

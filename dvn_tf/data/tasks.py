@@ -13,6 +13,12 @@ from dvn_tf.errors import UserError
 from dvn_tf.settings import Between, FileName, Length, check_settings, checked, shown
 
 _VERSION = re.compile(r":[\d.*]+$")
+_NUMBER = r"(?:[0-9]{1,9}|\*)"
+_TFDS_NAME = re.compile(
+    r"[A-Za-z][A-Za-z0-9_]{0,99}"
+    r"(?:/[A-Za-z0-9_+-][A-Za-z0-9_+.-]{0,99})?"
+    rf"(?::{_NUMBER}\.{_NUMBER}\.{_NUMBER})?"
+)
 _CLASS_LIMIT = 1_000_000  # indices of a dataset's classes
 _TASK_CLASSES = 100_000  # classes of one task
 _CLASS_RANGE = re.compile(r"\s*([0-9]{1,12})\s*(?:-\s*([0-9]{1,12})\s*)?")
@@ -118,6 +124,26 @@ class Task:
                     f"at most {_TASK_CLASSES:,}, numbered up to {_CLASS_LIMIT:,}."
                 )
             yield from range(first, last + 1)
+
+
+def check_tfds_name(dataset: str) -> None:
+    """Checks that a dataset is named as one of TFDS: a name, a configuration and a version.
+
+    TFDS takes further forms. "kaggle:name" and other namespaces make it download code and run it;
+    "name/key=value" sets arguments of a builder, such as the folder that it writes to.
+
+    Args:
+        dataset: The name.
+
+    Raises:
+        UserError: If it has another form.
+    """
+    if not _TFDS_NAME.fullmatch(dataset):
+        raise UserError(
+            f"There is no dataset {shown(dataset)}: give 'digits', 'folder:PATH', a name of TFDS "
+            "such as 'cifar10', 'cifar100:3.0.2' or 'name/config', or the name of a source that "
+            "you registered."
+        )
 
 
 def check_tasks(tasks: Sequence[Task]) -> None:
