@@ -36,6 +36,8 @@ SLOW = (
     "runtime/test_predictor.py",
     "test_distribution.py",
     "training/test_fitting.py",
+    "training/test_full_disk.py",
+    "training/test_lock.py",
     "training/test_real_images.py",
     "training/test_version_0_1.py",
 )
@@ -76,6 +78,19 @@ def tiny_imagenet_zip(shared_data) -> pathlib.Path:
     if not path.is_file():
         pytest.skip(f"no archive {path}")
     return path
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of one megabyte, where this process may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True
+    )
+    yield folder if mounted.returncode == 0 else None
+    if mounted.returncode == 0:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def _run(command: list[str], cwd, **env) -> subprocess.CompletedProcess:

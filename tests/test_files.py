@@ -147,19 +147,6 @@ def test_file_and_folder_are_on_disk_before_and_after_the_rename(tmp_path, monke
     assert events[3:] == [("rename", new.name, "folder"), ("fsync", tmp_path.name)]
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of one megabyte, where this process may mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True
-    )
-    yield folder if mounted.returncode == 0 else None
-    if mounted.returncode == 0:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 LIMITED = """
 import pathlib, resource, sys
 from dvn_tf.errors import UserError
