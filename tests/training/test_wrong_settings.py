@@ -160,8 +160,6 @@ def test_settings_that_only_fit_together_are_checked_before_a_run():
         (["low/Task.name = 'a_warmup'", "high/Task.name = 'a'"], "in one folder"),
     ):
         files = ["gin/quickstart_sequential.gin", "gin/methods/lwf.gin"]
-        if "average" in params[0] or "a_warmup" in params[0]:
-            params = [*params, "Scenario.tasks = [@high/Task(), @low/Task()]"]
         assert message in refused(params, files)
     files = ["gin/quickstart.gin", "gin/methods/lwf.gin"]
     assert "use it with a sequential scenario" in refused([], files)
