@@ -107,7 +107,7 @@ ERRORS = {
         "ResNet.base_width must be a whole number from 1 to 1,024, not a number of 801 bits"
     ),
     lambda: WideResNet(992, 64): (
-        "WRN-992-64 would have 65,229,815,808 parameters, and at most 1,073,741,824 are possible: "
+        "WRN-992-64 would have 65,399,685,120 parameters, and at most 1,073,741,824 are possible: "
         "use a smaller depth or width"
     ),
     lambda: LwF(temperature=0): (
