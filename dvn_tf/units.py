@@ -96,7 +96,8 @@ class UnitPartition:
             if start == stop:
                 raise UserError(
                     f"unit {unit} gets none of a layer's {channels} channels under the fractions "
-                    f"{self.fractions}: use fewer units, larger fractions or a wider backbone"
+                    f"{shown(self.fractions)}: use fewer units, larger fractions or a wider "
+                    "backbone"
                 )
         return tuple(itertools.pairwise(edges))
 

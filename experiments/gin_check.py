@@ -74,9 +74,8 @@ def _check_names(binding) -> None:
     where, classes = binding.where, _classes()
     for name in _references(binding.value):
         if not classes.matching_selectors(name):
-            raise UserError(
-                f"there is no @{gin_files.short(name)}{_suggestion(name, settings(), '@')} ({where})"
-            )
+            suggestion = _suggestion(name, settings(), "@")
+            raise UserError(f"there is no @{gin_files.short(name)}{suggestion} ({where})")
     field = binding.field
     if not field and not binding.is_block:  # a macro, as in size = 3
         return

@@ -1,5 +1,6 @@
 """Runs a program as `python -m` does, in a process forked where TensorFlow is imported already."""
 
+import atexit
 import os
 import runpy
 import sys
@@ -14,5 +15,10 @@ def run(module: str, arguments: list[str], folder: str, stdout: str, stderr: str
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
     if "--framework_logs" not in arguments:
         framework_logs.hide()  # a fork may log before the program hides it itself
+        framework_logs.hide = lambda: None  # a second time, errors would pass a pipe and be late
     sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    finally:
+        # Processes of multiprocessing leave this out, and the last log lines would come too late.
+        atexit._run_exitfuncs()

@@ -58,6 +58,7 @@ _BINDINGS = (
     "Recipe.warmup_epochs = 100000",
     "Recipe.milestones = (0.8, 0.2)",
     "WideResNet.depth = 9",
+    "WideResNet.depth = 992\nWideResNet.width = 64",
     "a = (%b, %b, %b, %b, %b, %b, %b, %b, %b, %b)\n"
     + "\n".join(
         f"{one} = ({', '.join([f'%{two}'] * 10)})"

@@ -55,6 +55,25 @@ class Backbone:
         return cls(**config)
 
 
+_PARAMETERS = 2**30  # 4 GiB of float32 weights; the largest of the paper has 2**25
+
+
+def _check_parameters(name: str, blocks: int, widths: tuple[int, ...]) -> None:
+    """Refuses backbones that would take all memory.
+
+    Args:
+        name: of the backbone.
+        blocks: in each group of one width, each with two convolutions of 3 x 3.
+        widths: channels of the groups.
+    """
+    parameters = 2 * 9 * blocks * sum(width**2 for width in widths)
+    if parameters > _PARAMETERS:
+        raise UserError(
+            f"{name} would have {parameters:,} parameters, and at most {_PARAMETERS:,} are "
+            "possible: use a smaller depth or width"
+        )
+
+
 @keras.saving.register_keras_serializable("dvn_tf")
 @dataclasses.dataclass(frozen=True)
 class WideResNet(Backbone):
@@ -82,6 +101,7 @@ class WideResNet(Backbone):
                 f"there is no wide residual network of depth {self.depth}: use 6N+2 (8, 14, 20, "
                 "26, 32, ...) or 6N+4 (10, 16, 22, 28, 34, 40, ...)"
             )
+        _check_parameters(self.name, (self.depth - 2) // 6, self.widths)
 
     @property
     def input_width(self) -> int:
@@ -149,6 +169,7 @@ class ResNet(Backbone):
             raise UserError(
                 f"there is no ResNet of depth {self.depth} here: use 8N+2 (10, 18, 26, 34, 42, ...)"
             )
+        _check_parameters(self.name, (self.depth - 2) // 8, self.widths)
 
     @property
     def input_width(self) -> int:

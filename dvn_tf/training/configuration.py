@@ -5,6 +5,7 @@ name is an error, so that a typo is noticed. `gin_files` reads the text as data;
 are bound, and gin makes the objects. gin is never handed a text: it could run any function.
 """
 
+import contextlib
 import dataclasses
 import importlib
 from collections.abc import Sequence
@@ -144,7 +145,8 @@ def _experiment(read: gin_files.Settings, imports: Sequence[str]) -> Experiment:
 
 
 def _bind(binding: Binding, imports: Sequence[str]) -> None:
-    """Binds a value in gin, after checking what it names and, where it is plain, the value."""
+    """Binds a value in gin, after checking what it names and the value itself."""
+    value = _resolved(binding.value, imports, binding.where)
     if not binding.field and not binding.is_block:
         name = "/".join(filter(None, (binding.scope, binding.selector)))
         key = (name, "gin.macro", "value")
@@ -159,13 +161,11 @@ def _bind(binding: Binding, imports: Sequence[str]) -> None:
                 f"Experiment.method ({binding.where})"
             )
         hint = settings.field_hints(cls).get(binding.field) if cls in CONFIGURABLES else None
-        # Also for a class that is never made, as no other setting names it.
-        if hint is not None and not _names_others(binding.value):
-            settings.checked(hint, binding.value, f"{cls.__name__}.{binding.field}")
+        if hint is not None:  # also of a class that no other setting names, and that is never made
+            with contextlib.suppress(_Unknown):
+                settings.checked(hint, _stand_in(binding.value), f"{cls.__name__}.{binding.field}")
     try:
-        gin.bind_parameter(key, _resolved(binding.value, imports, binding.where))
-    except UserError:
-        raise
+        gin.bind_parameter(key, value)
     except (ValueError, LookupError) as error:
         raise UserError(f"{_first_line(error)} ({binding.where})") from error
 
@@ -187,13 +187,29 @@ def _checked_name(name: str, imports: Sequence[str], where: str) -> gin_config.C
     )
 
 
-def _names_others(value) -> bool:
-    """Whether a value has macros or references in it."""
-    if isinstance(value, list | tuple):
-        return any(map(_names_others, value))
-    if isinstance(value, dict):
-        return any(map(_names_others, (*value, *value.values())))
-    return isinstance(value, Macro | Reference)
+class _Unknown(Exception):
+    """What a value will be is known only when gin makes it."""
+
+
+def _stand_in(value):
+    """A value with an object of the right class in place of each reference to a class.
+
+    Raises:
+        _Unknown: if it has a macro, or a reference to a function.
+    """
+    match value:
+        case Macro():
+            raise _Unknown
+        case Reference(name, evaluate):
+            wrapped = gin_config.ConfigurableReference(name, evaluate).configurable.wrapped
+            if not isinstance(wrapped, type):
+                raise _Unknown
+            text = f"@{name}()" if evaluate else f"@{name}, which lacks ()"
+            bases = (wrapped,) if evaluate else ()
+            return object.__new__(type(name, bases, {"__repr__": lambda self: text}))
+        case list() | tuple():
+            return type(value)(map(_stand_in, value))
+    return value
 
 
 def _resolved(value, imports: Sequence[str], where: str):

@@ -51,8 +51,8 @@ class Experiment:
             )
         if unsafe := [name for name in folders if pathlib.PurePath(name).name != name]:
             raise UserError(
-                f"a stage's folder cannot be named {unsafe[0]!r}: choose a backbone or method whose "
-                "name has no slash"
+                f"a stage's folder cannot be named {unsafe[0]!r}: choose a backbone or method "
+                "whose name has no slash"
             )
         counts = collections.Counter(stage.name for stage in stages)
         if doubled := [name for name, count in counts.items() if count > 1]:

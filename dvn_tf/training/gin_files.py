@@ -242,6 +242,11 @@ def _check_form(text: str, source: str) -> None:
     try:
         for token in tokenize.generate_tokens(lambda: next(lines, "")):
             depth += (token.string in "([{") - (token.string in ")]}") if token.string else 0
+            if token.type == tokenize.ERRORTOKEN and token.string[:1] in ("'", '"'):
+                where = f"line {token.start[0]} of {source}" if "\n" in text else source
+                raise UserError(
+                    f"cannot read the gin settings: a text has no closing quote ({where})"
+                )
             if token.type == tokenize.STRING:
                 strings += 1
             elif token.type not in (tokenize.NL, tokenize.COMMENT):

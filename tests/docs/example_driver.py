@@ -19,11 +19,16 @@ NARROW = ("Recipe.epochs = 1", "Recipe.batch_size = 50", "Task.train_examples = 
 EXAMPLES = json.loads(pathlib.Path("examples.json").read_text())
 
 
+def values(arguments, flag):
+    """The values of a flag that may be given several times."""
+    return [word.partition("=")[2] for word in arguments if word.startswith(f"--{flag}=")]
+
+
 def train(arguments):
     """What `python -m experiments.joint` and its sister do with these flags."""
-    files = [word.partition("=")[2] for word in arguments if word.startswith("--gin_file=")]
-    assert len(files) == len(arguments), arguments
-    experiment = read_experiment(files, NARROW)
+    files, imports = values(arguments, "gin_file"), values(arguments, "gin_import")
+    assert len(files) + len(imports) == len(arguments), arguments
+    experiment = read_experiment(files, NARROW, imports)
     # Two steps of training are not worth tracing.
     tf.config.run_functions_eagerly(True)
     run(experiment, default_folder(experiment))
@@ -35,7 +40,10 @@ for block in EXAMPLES["library"]:
     exec(compile(block, "library.md", "exec"), namespace)
 
 for command in EXAMPLES["commands"]:
-    if command[:2] == ["python", "-m"]:
+    if command[:3] == ["python", "-m", "experiments.export"]:
+        [run_dir], [name] = values(command, "run_dir"), values(command, "format")
+        export_run(run_dir, formats=[name], level=1, imports=values(command, "gin_import"))
+    elif command[:2] == ["python", "-m"]:
         train(command[3:])
     else:
         [program] = command[1:]

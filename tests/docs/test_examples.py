@@ -21,7 +21,7 @@ NARROW = (
 
 def shell_lines(page):
     text = "".join(block.text for block in blocks(page, "sh"))
-    return [shlex.split(line) for line in text.splitlines()]
+    return [shlex.split(line) for line in text.replace("\\\n", " ").splitlines()]
 
 
 def read(path):
@@ -104,7 +104,8 @@ def test_own_method_starts_from_the_task_before(done, monkeypatch):
 
     from dvn_tf.training.configuration import read_experiment
 
-    method = read_experiment(["gin/s1_cifar10.gin"], ["Experiment.method = @FineTuning()"]).method
+    own = ["Experiment.method = @FineTuning()"]
+    method = read_experiment(["gin/s1_cifar10.gin"], own, imports=["fine_tuning"]).method
     assert type(method) is fine_tuning.FineTuning
     scenario = read_experiment(["gin/s1_cifar10.gin"]).scenario
     first, second = method.stages(scenario, epochs=3)

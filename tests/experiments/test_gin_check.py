@@ -49,10 +49,14 @@ def test_every_form_of_gin_passes(tmp_path):
     gin_check.check([str(file)], ["LwF.temperature = -1.5"])
 
 
-def test_a_module_that_a_file_imports_may_register_more(tmp_path):
+def test_a_module_that_the_user_allows_may_register_more(tmp_path):
     file = tmp_path / "own.gin"
     file.write_text("import my_methods\nMyMethod.strength = 3\nExperiment.method = @MyMethod()\n")
-    gin_check.check(["gin/quickstart.gin", str(file)])
+    gin_check.check(["gin/quickstart.gin", str(file)], imports=["my_methods"])
+    for imports in ([], ["my_method"], ["my_methods.part"], ["os"]):
+        with pytest.raises(UserError, match=r"add --gin_import=my_methods ") as error:
+            gin_check.check(["gin/quickstart.gin", str(file)], imports=imports)
+        assert "\n" not in str(error.value)
 
 
 def test_a_file_of_the_current_folder_wins(tmp_path, monkeypatch):
