@@ -33,7 +33,8 @@ _DATA_DIR = programs.define_data_dir_flag()
 
 
 def main(_):
-    from dvn_tf import export  # only now: TensorFlow takes seconds to import
+    with programs.starting():  # only now: TensorFlow takes seconds to import
+        from dvn_tf import export
 
     where = {"export_dir": _EXPORT_DIR.value, "raw": _RAW.value, "data_dir": _DATA_DIR.value}
     if _BUNDLE.value:
@@ -44,5 +45,11 @@ def main(_):
         )
 
 
+def _interrupted() -> str:
+    return (
+        "files that are finished are complete, but not all are; the same command writes all of them"
+    )
+
+
 if __name__ == "__main__":
-    programs.run(main)
+    programs.run(main, _interrupted)

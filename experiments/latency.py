@@ -43,7 +43,8 @@ def main(_):
         raise UserError("nothing to time: give --run_dir, or --gin_file with --untrained")
     gin_settings = programs.gin_settings() if _UNTRAINED.value else ()
 
-    from dvn_tf.benchmarks import latency_study
+    with programs.starting():
+        from dvn_tf.benchmarks import latency_study
 
     if _UNTRAINED.value:
         latency_study.study_untrained(*gin_settings, **settings)
@@ -51,5 +52,9 @@ def main(_):
         latency_study.study_run(_RUN_DIR.value, data_dir=_DATA_DIR.value, **settings)
 
 
+def _interrupted() -> str:
+    return "nothing of what was measured is kept; the same command measures again"
+
+
 if __name__ == "__main__":
-    programs.run(main)
+    programs.run(main, _interrupted)
