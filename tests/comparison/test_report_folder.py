@@ -1,5 +1,6 @@
 """A new report takes the place of the old one whole, whenever the program is killed."""
 
+import functools
 import os
 
 from dvn_tf.comparison import report_folder
@@ -23,15 +24,15 @@ def killed_at(folder, step: int) -> bool:
     child = os.fork()
     if child == 0:
         left = [step]
+
+        def change(true, *args, **options):
+            left[0] -= 1
+            if left[0] < 0:
+                os._exit(9)
+            return true(*args, **options)
+
         for name in ("rename", "replace", "unlink", "rmdir", "mkdir"):
-
-            def change(*args, true=getattr(os, name), **options):
-                left[0] -= 1
-                if left[0] < 0:
-                    os._exit(9)
-                return true(*args, **options)
-
-            setattr(os, name, change)
+            setattr(os, name, functools.partial(change, getattr(os, name)))
         status = 1
         try:
             with report_folder.new_report(folder, ENDINGS) as temporary:
