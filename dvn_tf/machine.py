@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pathlib
 import platform
 
 
@@ -13,6 +14,20 @@ def processor_name() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def available_memory() -> int | None:
+    """The bytes that this process may still take; None where the system does not tell."""
+    found = []
+    with contextlib.suppress(OSError), open("/proc/meminfo", encoding="ascii") as file:
+        found += [1024 * int(line.split()[1]) for line in file if line.startswith("MemAvailable")]
+    with contextlib.suppress(OSError, ValueError):  # of a container; "max" is no limit
+        limit, used = (
+            int(pathlib.Path("/sys/fs/cgroup", f"memory.{name}").read_text())
+            for name in ("max", "current")
+        )
+        found.append(max(0, limit - used))
+    return min(found, default=None)
 
 
 def num_cores() -> int:

@@ -17,8 +17,9 @@ _ROUNDS = flags.DEFINE_integer("rounds", 5, "Number of timed rounds.", lower_bou
 def main(_):
     settings = programs.gin_settings()
 
-    from dvn_tf.benchmarks import training_step
-    from dvn_tf.training import configuration
+    with programs.starting():
+        from dvn_tf.benchmarks import training_step
+        from dvn_tf.training import configuration
 
     scenario, recipe, _ = configuration.read_config(*settings)
     times = training_step.step_times(scenario, recipe, _ROUNDS.value)

@@ -36,9 +36,9 @@ def main(_):
         format=_FORMAT.value,
         pack_weights=_PACK.value,
     )
-    # Only now, to keep TensorFlow and matplotlib out of the record.
-    from dvn_tf.benchmarks.budget_figure import draw_budgets
-    from dvn_tf.files import write_json
+    with programs.starting():  # only now, to keep TensorFlow and matplotlib out of the record
+        from dvn_tf.benchmarks.budget_figure import draw_budgets
+        from dvn_tf.files import write_json
 
     folder = pathlib.Path(_OUTPUT_DIR.value or _EXPORT_DIR.value)
     write_json(folder / "budget.json", [dataclasses.asdict(moment) for moment in moments])

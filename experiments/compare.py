@@ -8,6 +8,8 @@ runs/J1/report. If the runs have TensorBoard logs, it also writes the figures fo
 runs/J1/comparison. Nothing is trained. Unfinished runs are named and left out.
 """
 
+import os
+
 from absl import flags
 
 from experiments import programs
@@ -23,10 +25,32 @@ _REPORT_DIR = flags.DEFINE_string(
 
 
 def main(_):
-    from dvn_tf.comparison import report
+    _old.append(_report())
+    with programs.starting():
+        from dvn_tf.comparison import report
 
     report.write_report(_RUNS.value, _REPORT_DIR.value)
 
 
+_old: list[tuple | None] = []  # what `_report` gave before the work
+
+
+def _report() -> tuple | None:
+    """What tells the report that is there from another; None where there is none."""
+    folder = _REPORT_DIR.value or os.path.join(_RUNS.value, "report")
+    try:
+        status = os.stat(os.path.join(folder, "report.md"))
+    except (OSError, ValueError):
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _interrupted() -> str:
+    now = _report()
+    if [now] != _old:
+        return "the new report is complete"
+    return "the old report is unchanged" if now else "no report was written"
+
+
 if __name__ == "__main__":
-    programs.run(main)
+    programs.run(main, _interrupted)

@@ -36,7 +36,8 @@ programs.define_gin_import_flag()
 def main(_):
     imports = programs.gin_imports()
 
-    from dvn_tf import export  # only now: TensorFlow takes seconds to import
+    with programs.starting():  # only now: TensorFlow takes seconds to import
+        from dvn_tf import export
 
     where = {"export_dir": _EXPORT_DIR.value, "raw": _RAW.value, "data_dir": _DATA_DIR.value}
     where["imports"] = imports
@@ -48,5 +49,11 @@ def main(_):
         )
 
 
+def _interrupted() -> str:
+    return (
+        "files that are finished are complete, but not all are; the same command writes all of them"
+    )
+
+
 if __name__ == "__main__":
-    programs.run(main)
+    programs.run(main, _interrupted)

@@ -34,6 +34,9 @@ _CHATTER = re.compile(
     re.VERBOSE,
 )
 
+# This process ends when the program closes the pipe, not by a signal to both of them.
+_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
+
 
 def hide() -> None:
     """Hides the known lines from now on, in child processes too, until this process ends."""
@@ -41,9 +44,14 @@ def hide() -> None:
         return
     sys.stderr.flush()
     terminal = os.dup(2)
-    reader = subprocess.Popen(
-        [sys.executable, "-I", "-S", __file__], stdin=subprocess.PIPE, stdout=terminal
-    )
+    # The signals are meant for the program; the process inherits that they are blocked.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        reader = subprocess.Popen(
+            [sys.executable, "-I", "-S", __file__], stdin=subprocess.PIPE, stdout=terminal
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     os.dup2(reader.stdin.fileno(), 2)
     reader.stdin.close()
     sys.stderr = os.fdopen(terminal, "w", buffering=1, errors="backslashreplace")
@@ -76,6 +84,4 @@ def _pass_on(source: int, target: int) -> None:
 
 
 if __name__ == "__main__":
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)  # meant for the program; this ends when it does
     _pass_on(0, 1)

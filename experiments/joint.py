@@ -22,4 +22,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    programs.run(main)
+    programs.run(main, training_program.interrupted)

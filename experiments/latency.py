@@ -44,7 +44,8 @@ def main(_):
     settings["imports"] = programs.gin_imports()
     files, params = programs.gin_settings()[:2] if _UNTRAINED.value else ([], [])
 
-    from dvn_tf.benchmarks import latency_study
+    with programs.starting():
+        from dvn_tf.benchmarks import latency_study
 
     if _UNTRAINED.value:
         latency_study.study_untrained(files, params, **settings)
@@ -52,5 +53,9 @@ def main(_):
         latency_study.study_run(_RUN_DIR.value, data_dir=_DATA_DIR.value, **settings)
 
 
+def _interrupted() -> str:
+    return "nothing of what was measured is kept; the same command measures again"
+
+
 if __name__ == "__main__":
-    programs.run(main)
+    programs.run(main, _interrupted)

@@ -8,7 +8,10 @@ from collections.abc import Callable
 from absl import app, flags, logging
 
 from dvn_runtime.errors import UserError
-from experiments import framework_logs, gin_check
+from experiments import endings, framework_logs, gin_check
+from experiments.endings import starting
+
+__all__ = ["define_data_dir_flag", "define_gin_flags", "gin_settings", "run", "starting"]
 
 flags.disclaim_key_flags()  # flags defined here are the calling program's, and in its --help
 
@@ -81,39 +84,45 @@ def gin_imports() -> list[str]:
     return imports
 
 
-def run(main: Callable[[list[str]], None]) -> None:
+def run(main: Callable[[list[str]], None], interrupted: Callable[[], str] | None = None) -> None:
     """Runs a program's main function under absl.
 
-    A `UserError` is printed as one line without a traceback, and the exit status is 1.
+    A `UserError` is printed as one line without a traceback, and the exit status is 1. Any other
+    exception is printed as one line too; see `endings` for its status and for Ctrl-C.
 
     Args:
         main: the function, which takes the arguments that are not flags. It imports `dvn_tf`
-            itself, after it has checked what can be checked without it.
+            itself, in a `with programs.starting()` block, after it has checked what can be
+            checked without it.
+        interrupted: gives a sentence about what Ctrl-C leaves behind; None says that nothing was
+            written.
     """
-
+    endings.install()
     show_logs = flags.DEFINE_bool(
         "framework_logs",
         False,
         "Show what TensorFlow and its tools log about themselves. Warnings always appear.",
     )
+    debug = flags.DEFINE_bool("debug", False, "Show the traceback of an unexpected error.")
 
-    def guarded(argv):
+    def work(argv):
         if not show_logs.value and not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # TFDS logs each file that it opens
-        try:
-            if len(argv) > 1:
-                raise UserError(f"unexpected argument {argv[1]!r}: see --help for the flags")
-            if not show_logs.value:
+        if len(argv) > 1:
+            raise UserError(f"unexpected argument {argv[1]!r}: see --help for the flags")
+        if not show_logs.value:
+            with starting():
                 framework_logs.hide()
-            main(argv)
-        except UserError as error:
-            return _fail(error)
-        except KeyboardInterrupt:
-            print("\ninterrupted: the same command continues a training run", file=sys.stderr)
-            return 130
-        return 0
+        main(argv)
 
-    app.run(guarded, flags_parser=_parse_flags)
+    def ended(argv):
+        return endings.run(lambda: work(argv), interrupted or _nothing_written, debug.value)
+
+    app.run(ended, flags_parser=_parse_flags)
+
+
+def _nothing_written() -> str:
+    return "nothing was written"
 
 
 def _parse_flags(argv: list[str]) -> list[str]:
@@ -122,11 +131,8 @@ def _parse_flags(argv: list[str]) -> list[str]:
     except flags.Error as error:
         missing = re.findall(r"Flag (--\w+) must have a value other than None", str(error))
         message = f"{' and '.join(missing)} must be given" if missing else error
-        sys.exit(_fail(f"{message} (--help lists the flags)"))
+        sys.exit(endings.fail(f"{message} (--help lists the flags)"))
     except SystemExit:  # absl ends --help with 1, as if it were an error
         sys.exit(0)
-
-
-def _fail(error: Exception | str) -> int:
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-    return 1
+    except Exception as error:
+        sys.exit(endings.unexpected(error))

@@ -1,5 +1,7 @@
 """What the programs that train share: their flags, and a run for each seed."""
 
+import pathlib
+
 from absl import flags
 
 from dvn_runtime.errors import UserError
@@ -19,6 +21,8 @@ _KERAS_PROGRESS = flags.DEFINE_bool(
     "Show Keras's own progress bar, with the loss and accuracy of every output.",
 )
 
+_begun: list[pathlib.Path] = []  # the folders of the runs so far, for `interrupted`
+
 
 def train(sequential: bool, initial_run: str | None = None) -> None:
     """Runs what the flags name, once for each seed.
@@ -33,10 +37,11 @@ def train(sequential: bool, initial_run: str | None = None) -> None:
     seeds = _seed_params()
     files, params, imports = programs.gin_settings()
 
-    import keras
+    with programs.starting():
+        import keras
 
-    from dvn_tf.training import configuration, runs
-    from dvn_tf.training.run_folder import RunFolder
+        from dvn_tf.training import configuration, runs
+        from dvn_tf.training.run_folder import RunFolder
 
     experiments = [
         configuration.read_experiment(files, [*params, *seed], imports) for seed in seeds
@@ -51,6 +56,7 @@ def train(sequential: bool, initial_run: str | None = None) -> None:
         folder = runs.default_folder(experiment, _RUNS_DIR.value)
         if _RUN_DIR.value is not None:
             folder = RunFolder(_RUN_DIR.value)
+        _begun.append(pathlib.Path(folder.path))
         initial = initial_run and initial_run.replace("{seed}", str(experiment.recipe.seed))
         # A run within a series gives the same as by itself.
         keras.utils.clear_session()
@@ -62,6 +68,20 @@ def train(sequential: bool, initial_run: str | None = None) -> None:
             series=(number, len(experiments)),
             keras_progress=_KERAS_PROGRESS.value,
         )
+
+
+def interrupted() -> str:
+    """What Ctrl-C leaves of the run that it stopped."""
+    if not _begun:
+        return "no run has begun, and nothing was written"
+    folder = _begun[-1]
+    if (folder / "results.json").exists():
+        return f"the run in {folder} is finished"
+    if not (folder / "config.gin").exists():
+        return f"nothing of the run in {folder} was written; the same command begins it"
+    if any(folder.rglob("checkpoints/epoch-*.h5")) or any(folder.rglob("stage.json")):
+        return f"the same command continues the run in {folder} after its last complete epoch"
+    return f"the run in {folder} has no complete epoch yet; the same command begins it anew"
 
 
 def _seed_params() -> list[list[str]]:

@@ -8,6 +8,7 @@ import matplotlib
 from dvn_tf.comparison import forgetting, panels
 from dvn_tf.comparison.comparison import AVERAGE, Comparison
 from dvn_tf.comparison.statistics import MIN_SEEDS
+from dvn_tf.errors import UserError
 from dvn_tf.figures import COLOURS, agg_figure
 from dvn_tf.tasks import size_name
 
@@ -17,6 +18,8 @@ _LEVEL_COLOURS = [
 ]
 _LEVEL_STYLES = ("-", "--", "-.", ":")
 _BEFORE, _AFTER = 10, 5  # the sizes of marks before and after other tasks were learned
+_DPI = 120
+_LONGEST_SIDE, _MOST_PIXELS = 2**15, 2**27  # 2**27 pixels take 512 MiB while they are drawn
 _DENSITY = "size (share of the backbone's parameters)"
 
 
@@ -46,9 +49,19 @@ def draw_figures(folder: pathlib.Path, comparison: Comparison) -> dict[str, str]
             caption = draw(figure, comparison)
             if caption:
                 captions[name] = caption
-                figure.savefig(folder / f"{name}.png", dpi=120)
+                _check_size(figure, name)
+                figure.savefig(folder / f"{name}.png", dpi=_DPI)
                 figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
     return captions
+
+
+def _check_size(figure, name: str) -> None:
+    width, height = (_DPI * inches for inches in figure.get_size_inches())
+    if max(width, height) > _LONGEST_SIDE or width * height > _MOST_PIXELS:
+        raise UserError(
+            f"the figure {name} would be {width:,.0f} x {height:,.0f} pixels: compare fewer "
+            "methods, tasks or levels at once"
+        )
 
 
 def _dvn_by_epoch(figure, comparison: Comparison) -> str | None:

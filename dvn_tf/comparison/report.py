@@ -16,7 +16,9 @@ from dvn_tf.comparison import (
     tensorboard,
 )
 from dvn_tf.comparison.comparison import AVERAGE, Comparison, read_comparison
-from dvn_tf.comparison.report_folder import check_free, new_report
+from dvn_tf.comparison.report_folder import check_free, new_report, repair
+from dvn_tf.comparison.result_checks import is_shown
+from dvn_tf.comparison.result_files import visible_files
 from dvn_tf.comparison.statistics import MIN_SEEDS
 from dvn_tf.errors import UserError
 from dvn_tf.files import atomic_folder, write_text
@@ -57,10 +59,18 @@ def write_report(
         UserError: if the runs cannot be compared, or the report cannot be written; what was
             there before is then left as it was.
     """
+    folder = pathlib.Path(report_dir or pathlib.Path(runs) / "report")
+    if not is_shown(str(folder)):
+        raise UserError(f"reports cannot show the path {str(folder)!a}: choose another folder")
+    try:
+        if os.fspath(runs):
+            repair(folder, _ENDINGS)
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror or error}") from None
     comparison = read_comparison(runs)
-    folder = pathlib.Path(report_dir or comparison.folder / "report")
     board = comparison.folder / "comparison"
-    has_logs = any(board not in file.parents for file in comparison.folder.rglob("*.tfevents.*"))
+    logs = visible_files(comparison.folder, "*.tfevents.*")
+    has_logs = any(board not in file.parents for file in logs)
     check_free(folder, comparison.folder, _ENDINGS, needed=_REPORT)
     if has_logs:
         check_free(board, comparison.folder, (".comparison",))

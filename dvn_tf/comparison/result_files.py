@@ -1,37 +1,64 @@
 """The files of finished runs: found, read and checked."""
 
-import json
+import fnmatch
+import os
 import pathlib
-from collections.abc import Iterator
 
+from dvn_runtime import files
+from dvn_tf.comparison.result_checks import (
+    DamageError,
+    check_counts,
+    check_history,
+    check_results,
+    measured,
+    split_name,
+)
 from dvn_tf.errors import UserError
-from dvn_tf.training.schema import SCHEMA_VERSION, results_schema
+from dvn_tf.training.schema import SCHEMA_VERSION
+
+_DEEPEST = 50  # folders inside each other
 
 
-def visible_files(folder: pathlib.Path, name: str) -> list[pathlib.Path]:
-    """The files of a name, without those in hidden folders: half-written, or put aside."""
-    files = sorted(folder.rglob(name))
-    return [f for f in files if not any(p.startswith(".") for p in f.relative_to(folder).parts)]
+def visible_files(folder: pathlib.Path, pattern: str) -> list[pathlib.Path]:
+    """The files below a folder, without those in hidden folders: half-written, or put aside.
+
+    Links to folders are not followed, so that a circle of them has an end.
+
+    Args:
+        folder: the folder.
+        pattern: what the names must match, such as "*.json".
+
+    Raises:
+        UserError: if a folder cannot be read, or folders lie too deep inside each other.
+    """
+    found, folders = [], [(pathlib.Path(folder), 0)]
+    while folders:
+        inside, depth = folders.pop()
+        if depth > _DEEPEST:
+            raise UserError(
+                f"{folder} has more than {_DEEPEST} folders inside each other: name the folder of "
+                "the runs (--runs)"
+            )
+        try:
+            with os.scandir(inside) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if fnmatch.fnmatchcase(entry.name, pattern):
+                        found.append(inside / entry.name)
+                    elif entry.is_dir(follow_symlinks=False):
+                        folders.append((inside / entry.name, depth + 1))
+        except OSError as error:
+            raise UserError(
+                f"cannot read the folder {inside}: {error.strerror or error}"
+            ) from error
+    return sorted(found)
 
 
 def levels_of(outputs: dict, task: str) -> dict[int, dict]:
     """{level: output} of one task, the lowest first."""
-    found = ((name.rpartition("/level"), output) for name, output in outputs.items())
-    return dict(sorted((int(level), output) for (of, _, level), output in found if of == task))
-
-
-def read_json(file: pathlib.Path):
-    """The value that a JSON file holds.
-
-    Raises:
-        UserError: if the file cannot be read, or is not JSON.
-    """
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{file} is damaged: delete it, and the run's command writes it again"
-        ) from error
+    found = ((split_name(name), output) for name, output in outputs.items())
+    return dict(sorted((name[1], output) for name, output in found if name[0] == task))
 
 
 def read_results(file: pathlib.Path) -> dict:
@@ -43,20 +70,19 @@ def read_results(file: pathlib.Path) -> dict:
     Raises:
         UserError: if the file is damaged or of another version.
     """
-    results = read_json(file)
+    results = _read_json(file)
     version = results.get("schema_version", 1) if isinstance(results, dict) else SCHEMA_VERSION
-    if version not in (1, SCHEMA_VERSION):
+    if version not in (1, SCHEMA_VERSION) or isinstance(version, bool):
         raise UserError(
-            f"{file} has schema version {version!r}, and this dvn_tf reads versions 1 to "
+            f"{file} has schema version {version!r:.40}, and this dvn_tf reads versions 1 to "
             f"{SCHEMA_VERSION}: install the dvn_tf that wrote it, or move its run away"
         )
     try:
-        _check(results, results_schema(version), "")
-        _check_names(results)
+        check_results(results, version)
         if version == 1:
             _add_counts(results)
-        _check_counts(results)
-    except _DamageError as damage:
+        check_counts(results)
+    except DamageError as damage:
         raise UserError(
             f"{file} is incomplete or damaged ({damage}): delete it, and the run's command "
             "writes it again"
@@ -64,70 +90,36 @@ def read_results(file: pathlib.Path) -> dict:
     return results
 
 
+def read_history(file: pathlib.Path) -> list[dict]:
+    """The logs of a stage's epochs, as a history.json holds them.
+
+    Raises:
+        UserError: if the file is damaged.
+    """
+    history = _read_json(file)
+    try:
+        check_history(history)
+    except DamageError as damage:
+        raise UserError(f"{file} is damaged ({damage}): move its run away") from None
+    return history
+
+
+def _read_json(file: pathlib.Path):
+    try:
+        return files.read_json(file)
+    except UserError as error:
+        if " is not JSON" not in str(error):
+            raise
+        reason = str(error).replace(str(file), "it")
+        raise UserError(
+            f"{file} is damaged ({reason}): delete it, and the run's command writes it again"
+        ) from None
+
+
 def _add_counts(results: dict) -> None:
     """Brings version 1 to today's form: float32 cannot hide a count below some millions."""
-    for _, name, output in _measured(results):
-        total = results["tasks"][name.rpartition("/level")[0]]["test_images"]
+    for _, name, output in measured(results):
+        total = results["tasks"][split_name(name)[0]]["test_images"]
         correct = round(output["accuracy"] * total)
         output |= {"correct": correct, "total": total, "accuracy": correct / max(1, total)}
     results["provenance"] = {}
-
-
-class _DamageError(Exception):
-    """What is wrong with a file."""
-
-
-def _check(value, schema, place: str) -> None:
-    """Checks that a value has the form that a part of `results_schema` describes."""
-    kind = type(schema) if isinstance(schema, dict | list) else schema
-    # A bool is an int to Python, and is never what is meant here.
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise _DamageError(f"'{place or 'results'}' is {value!r:.40}")
-    if isinstance(schema, list):
-        value, schema = dict(enumerate(value, start=1)), {"*": schema[0]}
-    if isinstance(schema, dict):
-        for key in value if "*" in schema else schema:
-            inner = f"{place}.{key}" if place else key
-            if key not in value:
-                raise _DamageError(f"no '{inner}'")
-            _check(value[key], schema.get("*") or schema[key], inner)
-
-
-def _check_names(results: dict) -> None:
-    """Checks that every output is of a task and a level, and that accuracies are shares."""
-    if results["kind"] not in ("joint", "sequential"):
-        raise _DamageError(f"'kind' is {results['kind']!r}, not joint or sequential")
-    if not results["tasks"]:
-        raise _DamageError("'tasks' is {}")
-    for place, name, output in _measured(results):
-        task, _, level = name.rpartition("/level")
-        if task not in results["tasks"] or not level.isdecimal():
-            raise _DamageError(f"'{place}' is of no task and level")
-        if not 0 <= output["accuracy"] <= 1:
-            raise _DamageError(f"'{place}.accuracy' is {output['accuracy']}")
-    for task in results["tasks"]:
-        if not levels_of(results["outputs"], task):
-            raise _DamageError(f"'outputs' has none of task {task!r}")
-
-
-def _check_counts(results: dict) -> None:
-    """Checks that accuracies are the quotients of their counts, of all test images of the task."""
-    for place, name, output in _measured(results):
-        correct, total = output["correct"], output["total"]
-        if not 0 <= correct <= total or total < 1 or output["accuracy"] != correct / total:
-            raise _DamageError(
-                f"'{place}' has {correct} of {total} correct and accuracy {output['accuracy']}"
-            )
-        images = results["tasks"][name.rpartition("/level")[0]]["test_images"]
-        if total != images:
-            raise _DamageError(f"'{place}.total' is {total}, and the task has {images} test images")
-
-
-def _measured(results: dict) -> Iterator[tuple[str, str, dict]]:
-    """Place, name and contents of every measured output, at the end and after each stage."""
-    places = {"outputs": results["outputs"]}
-    for number, stage in enumerate(results["stages"], start=1):
-        places[f"stages.{number}.outputs"] = stage["outputs"]
-    for place, outputs in places.items():
-        for name, output in outputs.items():
-            yield f"{place}.{name}", name, output

@@ -7,11 +7,11 @@ import collections
 import math
 import os
 import pathlib
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dvn_tf.comparison.result_files import levels_of, read_json, read_results, visible_files
+from dvn_tf.comparison.result_checks import is_shown, measured_outputs
+from dvn_tf.comparison.result_files import levels_of, read_history, read_results, visible_files
 from dvn_tf.errors import UserError
 from dvn_tf.training.schema import COST, PROVENANCE, RUN, TASK
 
@@ -65,10 +65,11 @@ def read_runs(folder: str | os.PathLike) -> "pd.DataFrame":
 
     if not os.fspath(folder):
         raise UserError("nothing to read: name a folder of finished runs (--runs)")
-    folder = pathlib.Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}: name one that holds finished runs (--runs)")
+    folder = _checked_folder(folder)
     runs = [(file.parent, read_results(file)) for file in visible_files(folder, "results.json")]
+    for path, _ in runs:
+        if not is_shown(str(path)):
+            raise UserError(f"reports cannot show the path {str(path)!a}: rename its folder")
     if not runs:
         unfinished = unfinished_runs(folder)
         hint = f" ({len(unfinished)} not finished: {unfinished[0]})" if unfinished else ""
@@ -78,6 +79,23 @@ def read_runs(folder: str | os.PathLike) -> "pd.DataFrame":
         )
     runs.sort(key=lambda run: _rank(run[1]))
     return pd.DataFrame([row for path, results in runs for row in _rows(path, results)])
+
+
+def _checked_folder(folder: str | os.PathLike) -> pathlib.Path:
+    path = pathlib.Path(folder)
+    try:
+        path.stat()
+    except FileNotFoundError:
+        raise UserError(
+            f"there is no folder {path}: name one that holds finished runs (--runs)"
+        ) from None
+    except OSError as error:
+        raise UserError(f"cannot read the folder {path}: {error.strerror or error}") from None
+    except ValueError as error:  # a null byte
+        raise UserError(f"{str(path)!r} is no folder: {error}") from None
+    if not path.is_dir():
+        raise UserError(f"{path} is no folder: name one that holds finished runs (--runs)")
+    return path
 
 
 def read_epochs(outputs: "pd.DataFrame") -> "pd.DataFrame":
@@ -102,16 +120,15 @@ def read_epochs(outputs: "pd.DataFrame") -> "pd.DataFrame":
     for run, *names in outputs[["run", "method", "seed"]].drop_duplicates().to_numpy():
         done, own = 0, collections.Counter()  # epochs of all stages, and of each task's
         for stage, history in _histories(pathlib.Path(run)):
-            history = history or [{}] * stage["epochs"]
-            end = done + len(history)
-            for logs in history:
-                done += 1
-                own.update(stage["learned"])
-                for name, accuracy in logs.items():
-                    if match := re.fullmatch(r"val_(.+)/level(\d+)_accuracy", name):
-                        task, level = match[1], int(match[2])
-                        task_epoch = own[task] if task in stage["learned"] else math.nan
-                        rows.append((*names, task, level, accuracy, done, task_epoch, end))
+            learned = set(stage["learned"])
+            length = len(history) or stage["epochs"]
+            for epoch, logs in enumerate(history, start=1):
+                for task, level, accuracy in measured_outputs(logs):
+                    task_epoch = own[task] + epoch if task in learned else math.nan
+                    epochs = (done + epoch, task_epoch, done + length)
+                    rows.append((*names, task, level, accuracy, *epochs))
+            done += length
+            own.update(dict.fromkeys(learned, length))
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -133,7 +150,7 @@ def unfinished_runs(folder: str | os.PathLike) -> list[pathlib.Path]:
     """The folders of runs that were begun and have no results yet, without those of stages."""
     folder = pathlib.Path(folder)
     begun = {file.parent for file in visible_files(folder, "config.gin")}
-    finished = {file.parent for file in folder.rglob("results.json")}
+    finished = {file.parent for file in visible_files(folder, "results.json")}
     return sorted(
         run
         for run in begun - finished
@@ -185,12 +202,9 @@ def _after_stage(stages: list[dict], task: str, level: int) -> float:
 
 def _histories(run: pathlib.Path) -> Iterator[tuple[dict, list[dict]]]:
     """The stages of a run with the logs of their epochs, [] where there is no file."""
-    stages = read_json(run / "results.json")["stages"]
+    stages = read_results(run / "results.json")["stages"]
     for stage in stages:
         file = run / stage["name"] / "history.json"
-        if len(stages) == 1 and (run / "history.json").exists():
+        if len(stages) == 1 and os.path.lexists(run / "history.json"):
             file = run / "history.json"  # a run of one stage has no folder for it
-        history = read_json(file) if file.exists() else []
-        if not isinstance(history, list) or not all(isinstance(logs, dict) for logs in history):
-            raise UserError(f"{file} is damaged (no list of epochs): move its run away")
-        yield stage, history
+        yield stage, read_history(file) if os.path.lexists(file) else []

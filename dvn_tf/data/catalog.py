@@ -25,6 +25,7 @@ _DAMAGE = (
 _CHOOSE_SPLITS = (
     "Set Task.train_split and Task.test_split, such as 'train[:80%]' and 'train[80%:]'."
 )
+# "huggingface:mnist" is another's code; "mnist:3.0.1" is a version, and "mnist:3.*.*" too.
 _BATCH = 256  # images decoded at a time
 
 
@@ -60,9 +61,14 @@ class Catalogued:
         self._image_key = image_key
         self._label_key = label_key
         self._splits = {"train": train_split, "test": test_split}
-        self._feature(label_key, tfds.features.ClassLabel, "label_key")
-        image = self._feature(image_key, tfds.features.Image, "image_key")
-        self.image_shape = self._shape(image, image_size)
+        try:
+            self._feature(label_key, tfds.features.ClassLabel, "label_key")
+            image = self._feature(image_key, tfds.features.Image, "image_key")
+            self.image_shape = self._shape(image, image_size)
+        except UserError:
+            raise
+        except Exception as err:  # the files that describe it may hold anything
+            raise self._damaged(err) from err
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -113,8 +119,12 @@ class Catalogued:
             labels = self._read_labels(split_name)
             positions = select(labels)
             return self._read_images(split_name, positions, len(labels)), labels[positions]
+        except UserError:
+            raise
         except _DAMAGE as err:
             raise UserError(f"Dataset {self._name!r}: {self._restore()}") from err
+        except Exception as err:  # TFDS and TensorFlow raise many more
+            raise self._damaged(err) from err
 
     def _split_name(self, split: str) -> str:
         if self._splits[split]:
@@ -138,6 +148,10 @@ class Catalogued:
                 f"Dataset {self._name!r} has no split {split_name!r}: "
                 + (f"it has {splits}. {_CHOOSE_SPLITS}" if splits else self._restore())
             ) from err
+
+    def _damaged(self, err: Exception) -> UserError:
+        reason = preparation.reason(err)
+        return UserError(f"Dataset {self._name!r} cannot be read ({reason}): {self._restore()}")
 
     def _restore(self) -> str:
         return (
@@ -218,6 +232,8 @@ def _find_builder(name, data_dir):
             f"There is no dataset {name!r}: give 'digits', 'folder:PATH', a name of TFDS, or the "
             f"name of a source that you registered.{hint}"
         ) from err
+    except UserError:
+        raise
     # Malformed names, versions and files: TFDS raises no common class for them.
     except Exception as err:
         raise UserError(

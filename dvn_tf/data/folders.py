@@ -5,6 +5,7 @@ import concurrent.futures
 import hashlib
 import os
 import pathlib
+import stat
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -18,8 +19,9 @@ _TEST_FOLDERS = ("test", "val", "validation")
 _OUTSIDE = "outside of the class folders"
 _NAMED = 3  # files that an error names
 
-# What Pillow raises for a file that is not an image or is cut short.
-_DAMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+# A file may be of another format than its name says. Not among them are those that Pillow hands to
+# another program, such as EPS to Ghostscript. JPEG includes the MPO of cameras.
+_FORMATS = ("BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 
 class Folder:
@@ -47,8 +49,13 @@ class Folder:
         test_fraction: float = 0.2,
         image_size: int | None = None,
     ):
-        root = pathlib.Path(path).expanduser()
-        if not root.is_dir():
+        root = pathlib.Path(path)
+        try:
+            root = root.expanduser()
+            found = root.is_dir()
+        except (OSError, RuntimeError):  # a path that is too long, or ~ of no known user
+            found = False
+        if not found:
             raise UserError(f"There is no folder {root}: check the path after 'folder:'.")
         test = next((root / name for name in _TEST_FOLDERS if (root / name).is_dir()), None)
         if test and (root / "train").is_dir():
@@ -107,7 +114,7 @@ class Folder:
         """Reads an image; None if the file is not a whole image."""
         size = self.image_shape[:2]
         try:
-            with Image.open(path) as image:
+            with _open(path) as image:
                 if self._keep_size and image.size != size:
                     raise UserError(
                         f"{path} is {image.height} x {image.width} pixels, but another "
@@ -118,19 +125,25 @@ class Folder:
                 upright = ImageOps.exif_transpose(image).convert("RGB")
         except UserError:
             raise
-        except _DAMAGE:
+        except Exception:  # each of Pillow's decoders raises its own on damaged files
             return None
         if upright.size != size:
             upright = upright.resize(size, Image.Resampling.BILINEAR)
         return np.asarray(upright)
 
 
+def _open(path: pathlib.Path) -> Image.Image:
+    if not stat.S_ISREG(path.stat().st_mode):  # a named pipe would wait for its writer
+        raise OSError("no regular file")
+    return Image.open(path, formats=_FORMATS)
+
+
 def _own_size(path: pathlib.Path) -> int:
     """The height and width of an image in pixels, read from its file's header."""
     try:
-        with Image.open(path) as image:
+        with _open(path) as image:
             width, height = image.size
-    except _DAMAGE as err:
+    except Exception as err:
         raise _unreadable([path]) from err
     if width != height:
         raise UserError(
@@ -172,10 +185,20 @@ def _kind(path: pathlib.Path) -> str:
 
 
 def _subfolders(folder: pathlib.Path) -> list[pathlib.Path]:
-    folders = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    folders = sorted(p for p in _entries(folder) if p.is_dir() and not p.name.startswith("."))
     if not folders:
         raise UserError(f"Folder {folder} has no subfolders: put the images of each class in one.")
+    for path in folders:
+        if not path.name.isprintable():  # a class's name is printed and stored
+            raise UserError(f"The class folder {str(path)!a} has no name for people: rename it.")
     return folders
+
+
+def _entries(folder: pathlib.Path) -> list[pathlib.Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as err:
+        raise UserError(f"Cannot read the folder {folder}: {err.strerror or err}.") from err
 
 
 def _list_images(classes: list[pathlib.Path]) -> list[tuple[pathlib.Path, int]]:
@@ -184,7 +207,7 @@ def _list_images(classes: list[pathlib.Path]) -> list[tuple[pathlib.Path, int]]:
     for label, folder in enumerate(classes):
         paths = sorted(
             p
-            for p in folder.iterdir()
+            for p in _entries(folder)
             if p.suffix.lower() in _SUFFIXES and not p.name.startswith(".")
         )
         if not paths:
@@ -198,15 +221,19 @@ def _list_images(classes: list[pathlib.Path]) -> list[tuple[pathlib.Path, int]]:
 
 def _list_test_images(test: pathlib.Path, classes: list[pathlib.Path]):
     """Like `_list_images`, with the labels of the training images' classes."""
-    names = [folder.name for folder in classes]
+    labels = {folder.name: label for label, folder in enumerate(classes)}
     folders = _subfolders(test)
-    unknown = [folder for folder in folders if folder.name not in names]
+    unknown = [folder for folder in folders if folder.name not in labels]
     if unknown:
         raise UserError(
             f"Folder {unknown[0]} is a class without training images: "
             f"add {classes[0].parent / unknown[0].name} or remove it."
         )
-    return [(path, names.index(path.parent.name)) for path, _ in _list_images(folders)]
+    return [(path, labels[path.parent.name]) for path, _ in _list_images(folders)]
+
+
+def _name_hash(path: pathlib.Path) -> bytes:
+    return hashlib.sha256(path.name.encode("utf-8", "surrogateescape")).digest()
 
 
 def _hold_out(listed, fraction: float):
@@ -223,7 +250,7 @@ def _hold_out(listed, fraction: float):
                 "test on: add some, or lower Task.test_fraction."
             )
         # A hash, so that an image mostly keeps its side when others are added.
-        paths = sorted(paths, key=lambda path: hashlib.sha256(path.name.encode()).digest())
+        paths = sorted(paths, key=_name_hash)
         held_out.update(paths[:count])
     return {
         "train": [(path, label) for path, label in listed if path not in held_out],

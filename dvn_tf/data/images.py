@@ -5,6 +5,9 @@ import math
 import numpy as np
 from PIL import Image
 
+from dvn_tf import machine
+from dvn_tf.errors import UserError
+
 ALIGNMENT = 64  # bytes; TensorFlow's kernels need it
 
 _CHUNK = 1024  # images at a time, so that wide integers of the whole set never exist
@@ -18,9 +21,23 @@ def allocate(shape: tuple[int, ...]) -> np.ndarray:
 
     Returns:
         uint8 of that shape, not initialized.
+
+    Raises:
+        UserError: If there is not enough memory.
     """
     size = math.prod(shape)
-    room = np.empty(size + ALIGNMENT, np.uint8)
+    available = machine.available_memory()
+    try:
+        if available is not None and size > available:
+            raise MemoryError
+        room = np.empty(size + ALIGNMENT, np.uint8)
+    except (MemoryError, ValueError):
+        free = "" if available is None else f", and {available / 1e9:,.1f} GB are free"
+        raise UserError(
+            f"{shape[0]:,} images of {' x '.join(map(str, shape[1:]))} take {size / 1e9:,.1f} GB "
+            f"of memory{free}: set a smaller Task.image_size or Task.train_examples, or fewer "
+            "Task.classes."
+        ) from None
     start = -room.ctypes.data % ALIGNMENT
     return room[start : start + size].reshape(shape)
 

@@ -26,7 +26,10 @@ _NUM_CLASSES = 200
 _OLDER = "1.0.0"  # the same images and labels
 
 # What reading a member of a damaged archive raises.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError)
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, RuntimeError, OSError
+)  # fmt: skip
+_LARGEST = 2**24  # bytes of a member; the longest list has 2.7 million, an image some thousands
 
 
 class TinyImagenet(tfds.core.GeneratorBasedBuilder):
@@ -109,7 +112,7 @@ class TinyImagenet(tfds.core.GeneratorBasedBuilder):
             with zipfile.ZipFile(path) as archive:
                 for member, wnid in list_members(archive):
                     name = member.rsplit("/", 1)[1]
-                    image = io.BytesIO(archive.read(member))
+                    image = io.BytesIO(_read(archive, member))
                     yield name, {"id": name, "image": image, "label": labels[wnid]}
         except _DAMAGE as err:
             raise _damaged(path, err) from err
@@ -160,7 +163,10 @@ def builder_at_hand(builder: tfds.core.DatasetBuilder) -> tfds.core.DatasetBuild
 
 
 def _find_archive(folders) -> os.PathLike | None:
-    return next((folder / ARCHIVE for folder in folders if (folder / ARCHIVE).exists()), None)
+    found = next((folder / ARCHIVE for folder in folders if (folder / ARCHIVE).exists()), None)
+    if found is not None and not os.path.isfile(found):
+        raise UserError(f"{found} is no regular file: put the archive there.")
+    return found
 
 
 def _training_members(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
@@ -178,7 +184,14 @@ def _validation_members(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
 
 
 def _read_lines(archive: zipfile.ZipFile, member: str) -> list[str]:
-    return archive.read(f"{_ROOT}/{member}").decode().splitlines()
+    return _read(archive, f"{_ROOT}/{member}").decode().splitlines()
+
+
+def _read(archive: zipfile.ZipFile, member: str) -> bytes:
+    size = archive.getinfo(member).file_size
+    if size > _LARGEST:
+        raise zipfile.BadZipFile(f"{member} unpacks to {size:,} bytes")
+    return archive.read(member)
 
 
 def _damaged(path, reason) -> UserError:

@@ -12,11 +12,12 @@ import keras
 
 from dvn_tf.errors import UserError
 from dvn_tf.networks.accounting import Cost, costs
+from dvn_tf.networks.archive import ArchiveError, arguments, check_weights, read_archive
 from dvn_tf.networks.backbones import Backbone
 from dvn_tf.networks.convolution import UnitConv2D
 from dvn_tf.networks.heads import Head
 from dvn_tf.networks.layer_sets import Features
-from dvn_tf.networks.legacy import current_config, current_weights
+from dvn_tf.networks.legacy import current_weights
 from dvn_tf.networks.normalization import SwitchableBatchNormalization
 from dvn_tf.networks.padding import SYMMETRIC
 from dvn_tf.networks.plain_layers import input_layer
@@ -222,20 +223,7 @@ class DeepVirtualNetwork(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> "DeepVirtualNetwork":
-        config = current_config(config)
-        heads = config.pop("heads", {})
-        return cls(
-            tasks=[TaskInfo(**task) for task in config.pop("tasks")],
-            table=UnitTable(config.pop("rows"), config.pop("num_units")),
-            backbone=keras.saving.deserialize_keras_object(config.pop("backbone"), custom_objects),
-            partition=UnitPartition(config.pop("fractions")),
-            dtype=keras.saving.deserialize_keras_object(config.pop("dtype")),
-            heads={
-                name: keras.saving.deserialize_keras_object(head, custom_objects)
-                for name, head in heads.items()
-            },
-            **config,
-        )
+        return cls(**arguments(config, custom_objects))
 
 
 def uncompiled(network: DeepVirtualNetwork) -> DeepVirtualNetwork:
@@ -266,15 +254,23 @@ def load_network(file: str | os.PathLike) -> DeepVirtualNetwork:
         UserError: if the file is damaged or has no deep virtual network.
     """
     try:
-        with current_weights(file) as current:
-            network = keras.models.load_model(current, compile=False)
+        archive = read_archive(file)
+        name = archive.config["registered_name"] or archive.config["class_name"]
+        kind = keras.saving.get_registered_object(name) or type(name, (), {})
+        if issubclass(kind, DeepVirtualNetwork):
+            check_weights(file, archive)
+            with current_weights(file) as current:
+                network = keras.models.load_model(current, compile=False)
+            kind = type(network)
+    except ArchiveError:
+        raise
     except Exception as error:  # zipfile, h5py, json and Keras each raise their own
         raise UserError(
             f"{file} is not a whole Keras model ({type(error).__name__}): restore it, or delete "
             "it and let the run's command write it again"
         ) from error
-    if not isinstance(network, DeepVirtualNetwork):
-        raise UserError(f"{file} holds a {type(network).__name__}, no deep virtual network")
+    if not issubclass(kind, DeepVirtualNetwork):
+        raise UserError(f"{file} holds a {kind.__name__:.40}, no deep virtual network")
     return network
 
 

@@ -1,0 +1,226 @@
+"""How a program ends: with one line, whatever happens, and an exit status that says why.
+
+`experiments/__init__.py` installs this before anything else is imported, so it imports nothing
+slow itself. While a program starts, Ctrl-C ends the process at once: libraries that are being
+imported swallow exceptions, or turn them into others. While it works, Ctrl-C raises
+KeyboardInterrupt, so that half-written files are removed. A second Ctrl-C ends it at once.
+"""
+
+import atexit
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+
+USER_ERROR = 1
+UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
+INTERRUPTED = 128 + signal.SIGINT
+READER_GONE = 128 + signal.SIGPIPE
+
+_REPORT = "(--debug shows the traceback; please report it)"
+_STARTING, _WORKING, _DONE = "starting", "working", "done"
+
+
+class _State:
+    phase = _STARTING
+    interrupted = False  # while it worked
+    status = 0  # once it is done
+
+
+def install() -> None:
+    """Takes over Ctrl-C, and the tracebacks that nobody catches."""
+    # A shell starts background jobs with SIGINT ignored, and they should keep ignoring it.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _on_interrupt)
+    if sys.excepthook is not _on_uncaught:
+        sys.excepthook, sys.unraisablehook = _on_uncaught, _on_unraisable
+        atexit.register(_end)  # the first that is registered is the last that runs
+
+
+@contextlib.contextmanager
+def starting() -> Iterator[None]:
+    """Marks imports that take seconds: Ctrl-C ends the process at once."""
+    _State.phase = _STARTING
+    try:
+        yield
+    finally:
+        _State.phase = _WORKING
+
+
+def run(work: Callable[[], int | None], interrupted: Callable[[], str], debug: bool = False) -> int:
+    """Does a program's work, and says in one line how it ended if that was not well.
+
+    Args:
+        work: the work; it may return an exit status.
+        interrupted: gives the sentence that follows "interrupted: ".
+        debug: whether tracebacks are shown.
+
+    Returns:
+        The exit status.
+    """
+    from dvn_runtime.errors import UserError  # only now: its package imports NumPy
+
+    if threading := sys.modules.get("threading"):
+        threading.excepthook = _on_thread
+    if sys.stdout is not None:  # a file name may have bytes that are no characters
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        _State.phase = _WORKING
+        try:
+            status = work() or 0
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            if _State.interrupted:  # a library swallowed the exception
+                status = _interrupted(interrupted)
+        except UserError as error:
+            # A library may have turned the interrupt into an exception of its own.
+            status = _interrupted(interrupted) if _State.interrupted else fail(error)
+        except SystemExit as ended:
+            status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+            _State.phase, _State.status = _DONE, status
+            raise
+        except BaseException as error:
+            if debug:
+                _show_traceback(error)
+            if _State.interrupted or isinstance(error, KeyboardInterrupt):
+                status = _interrupted(interrupted)
+            elif isinstance(error, BrokenPipeError) and _reader_is_gone():
+                status = READER_GONE
+            else:
+                status = unexpected(error)
+    except KeyboardInterrupt:  # it came between the lines above
+        status = _interrupted(interrupted)
+    _State.phase, _State.status = _DONE, status
+    _drop_output()
+    return status
+
+
+def fail(message: Exception | str) -> int:
+    """Prints the line of an error that the user can mend, and gives the exit status."""
+    _print(f"error: {_one_line(message)}")
+    return USER_ERROR
+
+
+def unexpected(error: BaseException) -> int:
+    """Prints the line of an error that nobody foresaw, and gives the exit status."""
+    _print(f"error: unexpected {_named(error)} {_REPORT}")
+    return UNEXPECTED
+
+
+def _interrupted(sentence: Callable[[], str]) -> int:
+    _State.interrupted = True
+    try:
+        _print(f"interrupted: {_one_line(sentence())}")
+    except Exception:  # the sentence looks at files, and must not hide the interrupt
+        _print("interrupted")
+    return INTERRUPTED
+
+
+def _on_interrupt(number, frame) -> None:
+    if _State.phase is _STARTING:
+        _leave(INTERRUPTED, "interrupted: the program was still starting and has written nothing")
+    if _State.phase is _DONE:
+        if _State.status:
+            os._exit(_State.status)  # its line is printed
+        _leave(INTERRUPTED, "interrupted: the work was already done")
+    if _State.interrupted:
+        _leave(INTERRUPTED, "interrupted twice: ended at once, and unfinished files may be left")
+    _State.interrupted = True
+    raise KeyboardInterrupt
+
+
+def _on_uncaught(kind, error, trace) -> None:
+    """Replaces Python's traceback, which would end the program with status 1."""
+    if "--debug" in sys.argv:
+        _show_traceback(error)
+    if isinstance(error, KeyboardInterrupt):
+        _leave(INTERRUPTED, "interrupted")
+    unexpected(error)
+    if _State.phase is _STARTING:
+        os._exit(UNEXPECTED)
+
+
+def _on_thread(args) -> None:
+    if args.exc_type is not SystemExit and not _State.interrupted:
+        unexpected(args.exc_value or args.exc_type())
+
+
+def _on_unraisable(args) -> None:
+    """Stands for Python's "Exception ignored in"."""
+    if issubclass(args.exc_type, KeyboardInterrupt) and _State.phase is _WORKING:
+        # It came while an object was deleted or C code called back: it comes again.
+        _State.interrupted = False
+        signal.signal(signal.SIGALRM, _on_interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+    elif not _State.interrupted and _State.phase is not _DONE:
+        _print(f"warning: ignored {_named(args.exc_value or args.exc_type())}")
+
+
+def _reader_is_gone() -> bool:
+    """Whether standard output is a pipe that nobody reads any more, as with `| head`."""
+    import select
+
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    return False
+
+
+def _end() -> None:
+    """Ends the process before Python tears it down.
+
+    Libraries in C++ may crash there, as HDF5 does after a full disk, and replace the exit status;
+    and Python hands Ctrl-C back to the system, which would kill the process without a word.
+    """
+    if _State.phase is _DONE:
+        _drop_output()
+        os._exit(_State.status)
+
+
+def _drop_output() -> None:
+    """Keeps Python from complaining at its end about output that cannot be written."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _show_traceback(error: BaseException) -> None:
+    import traceback
+
+    with contextlib.suppress(OSError, ValueError):
+        traceback.print_exception(error)
+
+
+def _named(error: BaseException) -> str:
+    try:
+        message = _one_line(error)
+    except Exception:  # its own __str__ may fail
+        message = ""
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _one_line(message) -> str:
+    """A message without line breaks and other characters that steer a terminal."""
+    words = " ".join(str(message).split())
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
+
+
+def _print(line: str) -> None:
+    """Prints a line to stderr, which may be closed, full or a pipe without a reader."""
+    if sys.stderr is None:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        start = "\n" if line.startswith("interrupted") and sys.stderr.isatty() else ""
+        print(f"{start}{line}", file=sys.stderr, flush=True)
+
+
+def _leave(status: int, line: str) -> None:
+    """Ends the process at once. The handler of a signal cannot use Python's own buffers."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.write(sys.stderr.fileno(), f"{line}\n".encode())
+    os._exit(status)
