@@ -5,6 +5,7 @@ import hashlib
 import json
 import pathlib
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -37,6 +38,47 @@ class Export:
 
     def path(self, task, level) -> pathlib.Path:
         return self.folder / self.entry(task, level)["file"]
+
+    def rewrite(self, entry, network=None, manifest_says=(), **description) -> None:
+        """Writes another network or description into a file; the manifest vouches for it.
+
+        Args:
+            entry: of the file, in the manifest.
+            network: another network; None keeps the file's own.
+            manifest_says: further changes of the entry.
+            **description: changes of the description; a value of None removes a key.
+        """
+        path = self.folder / entry["file"]
+        with zipfile.ZipFile(path) as archive:
+            before = json.loads(archive.read("description.json"))
+            end = min(member.header_offset for member in archive.infolist())
+        network = path.read_bytes()[:end] if network is None else network
+        described = before | {"network_sha256": sha256(network)} | description
+        described = {key: value for key, value in described.items() if value is not None}
+        facts = write_described(path, network, described) | dict(manifest_says)
+        manifest = self.manifest()
+        for listed in manifest["files"]:
+            if listed["file"] == entry["file"]:
+                listed.update(facts)
+        self.write_manifest(manifest)
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_described(path, network: bytes, description: dict) -> dict:
+    """Writes a network and its description as the exporter does; gives the manifest's facts."""
+    path.write_bytes(network)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(zipfile.ZipInfo("description.json"), json.dumps(description))
+        archive.writestr(zipfile.ZipInfo("labels.txt"), "\n".join(description["class_names"]))
+    content = path.read_bytes()
+    return {
+        "bytes": len(content),
+        "sha256": sha256(content),
+        "network_sha256": sha256(network),
+    }
 
 
 def _keras_network(shape, classes, width, depth, softmax):
@@ -101,29 +143,33 @@ def write_export(folder, tasks, depth=1, int8=False) -> Export:
             export.answers[task, level] = answers
             for format in ("litert", "litert_int8") if int8 else ("litert",):
                 quantized = format == "litert_int8"
-                content = _litert(model, images if quantized else None)
+                network = _litert(model, images if quantized else None)
                 file = f"{format}/{task}_level{level}.tflite"
                 (folder / format).mkdir(parents=True, exist_ok=True)
-                (folder / file).write_bytes(content)
+                about = {
+                    "task": task,
+                    "level": level,
+                    "units": list(range(1, level + 1)),
+                    "input": {
+                        "dtype": "uint8" if quantized else "float32",
+                        "shape": list(shape),
+                        "range": [0, 255],
+                    },
+                    "output": output,
+                }
+                description = {**about, "class_names": infos[task]["class_names"]}
+                description["network_sha256"] = sha256(network)
+                facts = write_described(folder / file, network, description)
                 files.append(
                     {
                         "file": file,
                         "format": format,
-                        "task": task,
-                        "level": level,
-                        "units": list(range(1, level + 1)),
-                        "input": {
-                            "dtype": "uint8" if quantized else "float32",
-                            "shape": list(shape),
-                            "range": [0, 255],
-                        },
-                        "output": output,
+                        **about,
                         "parameters": model.count_params(),
                         "parameters_paper": model.count_params() // 2,
-                        "bytes": len(content),
                         "accuracy": accuracy,
                         "test_examples": 1000,
-                        "sha256": hashlib.sha256(content).hexdigest(),
+                        **facts,
                     }
                 )
     manifest = {
