@@ -13,6 +13,7 @@ import numpy as np
 
 from dvn_runtime.errors import UserError
 from dvn_runtime.flatbuffer import Table
+from dvn_runtime.operators import BIASED, BROADCAST, LISTS, NEED_OPTIONS, OPERATORS, POSITIVE, SUMS
 
 _VERSION = 3
 _MOST = 20_000  # tensors, operators, buffers; ResNets of this project have some hundreds
@@ -33,90 +34,6 @@ _ZEROS = {3: (0, 255), 9: (-128, 127)}  # {type: the least and greatest zero poi
 _NEED_SCALES = {7, 9}
 _LEAST_SCALE = 1e-20
 _MOST_RATIO = 2**14  # of the scales that a sum reads to the one that it writes
-# {number of an operator: (name, least and greatest number of inputs)}: arithmetic on tensors, and
-# nothing that has a state, calls other graphs, or chooses shapes by values.
-_OPERATORS = {
-    0: ("ADD", 2, 2),
-    1: ("AVERAGE_POOL_2D", 1, 1),
-    2: ("CONCATENATION", 1, 1000),
-    3: ("CONV_2D", 2, 3),
-    4: ("DEPTHWISE_CONV_2D", 2, 3),
-    5: ("DEPTH_TO_SPACE", 1, 1),
-    6: ("DEQUANTIZE", 1, 1),
-    8: ("FLOOR", 1, 1),
-    9: ("FULLY_CONNECTED", 2, 3),
-    11: ("L2_NORMALIZATION", 1, 1),
-    14: ("LOGISTIC", 1, 1),
-    17: ("MAX_POOL_2D", 1, 1),
-    18: ("MUL", 2, 2),
-    19: ("RELU", 1, 1),
-    20: ("RELU_N1_TO_1", 1, 1),
-    21: ("RELU6", 1, 1),
-    22: ("RESHAPE", 1, 2),
-    23: ("RESIZE_BILINEAR", 2, 2),
-    25: ("SOFTMAX", 1, 1),
-    26: ("SPACE_TO_DEPTH", 1, 1),
-    28: ("TANH", 1, 1),
-    34: ("PAD", 2, 2),
-    36: ("GATHER", 2, 2),
-    37: ("BATCH_TO_SPACE_ND", 3, 3),
-    38: ("SPACE_TO_BATCH_ND", 3, 3),
-    39: ("TRANSPOSE", 2, 2),
-    40: ("MEAN", 2, 2),
-    41: ("SUB", 2, 2),
-    42: ("DIV", 2, 2),
-    43: ("SQUEEZE", 1, 1),
-    45: ("STRIDED_SLICE", 4, 4),
-    47: ("EXP", 1, 1),
-    49: ("SPLIT", 2, 2),
-    50: ("LOG_SOFTMAX", 1, 1),
-    53: ("CAST", 1, 1),
-    54: ("PRELU", 2, 2),
-    55: ("MAXIMUM", 2, 2),
-    57: ("MINIMUM", 2, 2),
-    59: ("NEG", 1, 1),
-    60: ("PADV2", 3, 3),
-    65: ("SLICE", 3, 3),
-    67: ("TRANSPOSE_CONV", 3, 4),
-    70: ("EXPAND_DIMS", 2, 2),
-    73: ("LOG", 1, 1),
-    74: ("SUM", 2, 2),
-    75: ("SQRT", 1, 1),
-    76: ("RSQRT", 1, 1),
-    77: ("SHAPE", 1, 1),
-    78: ("POW", 2, 2),
-    82: ("REDUCE_MAX", 2, 2),
-    83: ("PACK", 1, 1000),
-    88: ("UNPACK", 1, 1),
-    89: ("REDUCE_MIN", 2, 2),
-    92: ("SQUARE", 1, 1),
-    97: ("RESIZE_NEAREST_NEIGHBOR", 2, 2),
-    98: ("LEAKY_RELU", 1, 1),
-    99: ("SQUARED_DIFFERENCE", 2, 2),
-    100: ("MIRROR_PAD", 2, 2),
-    101: ("ABS", 1, 1),
-    102: ("SPLIT_V", 3, 3),
-    111: ("ELU", 1, 1),
-    114: ("QUANTIZE", 1, 1),
-    117: ("HARD_SWISH", 1, 1),
-    126: ("BATCH_MATMUL", 2, 2),
-    130: ("BROADCAST_TO", 2, 2),
-    150: ("GELU", 1, 1),
-    152: ("RELU_0_TO_1", 1, 1),
-}
-# {number of an operator's kind of options: {field: default}}: steps, windows and dilations, which
-# divide and must not be 0.
-_POSITIVE = {
-    1: {1: 0, 2: 0, 4: 1, 5: 1},
-    2: {1: 0, 2: 0, 3: 0, 5: 1, 6: 1},
-    5: {1: 0, 2: 0, 3: 0, 4: 0},
-    49: {1: 0, 2: 0},
-}
-_OPTIONS = {3: 1, 4: 2, 1: 5, 17: 5, 67: 49}  # operators that need them, and their kind
-_BROADCAST = {0, 18, 41, 42, 55, 57, 99}  # operators that work value by value on two tensors
-_SUMS = {0, 41}
-_BIASED = {3, 4, 9, 67}  # operators whose last input may be missing
-_LISTS = {17: 0, 30: 0}  # {kind of options: the field that is a list of numbers}
 
 
 def check_structure(content: memoryview) -> None:
@@ -208,9 +125,9 @@ class _Graph:
         if code >= len(self._codes) or operator.has(5, 7, 8, 9, 10, 12):
             raise UserError(f"{operator.name} is of a kind that the exporter does not write")
         code = self._codes[code]
-        name, least, most = _OPERATORS[code]
+        name, least, most, _ = OPERATORS[code]
         inputs, outputs = (self._indexes(operator, field, None) for field in (1, 2))
-        if code in _BIASED and inputs[-1:] == [-1]:
+        if code in BIASED and inputs[-1:] == [-1]:
             del inputs[-1]
         if not least <= len(inputs) <= most or not outputs:
             raise UserError(f"{operator.name}, {name}, has {len(inputs)} inputs")
@@ -220,7 +137,7 @@ class _Graph:
             raise UserError(f"{operator.name}, {name}, writes what is there already")
         known.update(outputs)
         _check_options(operator, code)
-        if code in _BROADCAST:
+        if code in BROADCAST:
             self._check_broadcast(operator.name, code, [*inputs, *outputs])
 
     def _check_broadcast(self, name: str, code: int, tensors: list[int]) -> None:
@@ -232,7 +149,7 @@ class _Graph:
         if not fits or len({self._kinds[tensor] for tensor in tensors}) > 1:
             raise UserError(f"{name} has tensors that do not fit together")
         scales = [self._scales[tensor] for tensor in tensors]
-        if code in _SUMS and all(map(len, scales)):
+        if code in SUMS and all(map(len, scales)):
             *before, after = (float(scale.max()) for scale in scales)
             if max(before) > _MOST_RATIO * after:
                 raise UserError(f"{name} has scales that do not fit together")
@@ -262,14 +179,14 @@ def _check_quantization(tensor: Table, shape: list[int], kind: int) -> np.ndarra
 
 def _check_options(operator: Table, code: int) -> None:
     kind, options = operator.number(3, "B"), operator.table(4)
-    name = _OPERATORS[code][0]
-    if code in _OPTIONS and (options is None or kind != _OPTIONS[code]):
+    name, _, _, expected = OPERATORS[code]
+    if kind not in (0, expected) or (code in NEED_OPTIONS and options is None):
         raise UserError(f"{operator.name}, {name}, has no options, or another's")
-    if options is None:
+    if options is None or not kind:
         return
-    if kind in _LISTS:
-        options.numbers(_LISTS[kind], "i4")
-    for field, default in _POSITIVE.get(kind, {}).items():
+    if kind in LISTS:
+        options.numbers(LISTS[kind], "i4")
+    for field, default in POSITIVE.get(kind, {}).items():
         if not 1 <= options.number(field, "i", default) <= 2**16:
             raise UserError(f"{operator.name}, {name}, has a step or window out of range")
 
@@ -278,6 +195,6 @@ def _operator_code(table: Table) -> int:
     table.knows(4)
     # Numbers above 127 stand in the newer of the two fields.
     code = max(table.number(0, "b"), table.number(3, "i"))
-    if code not in _OPERATORS or table.has(1):
+    if code not in OPERATORS or table.has(1):
         raise UserError(f"its operator {code} is not one that the exporter writes")
     return code
