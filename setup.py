@@ -49,6 +49,7 @@ setup(
     package_data={"": ["*.csv", "py.typed"], "dvn_tf.gin": ["**/*.gin"]},
     install_requires=[
         "absl-py",
+        "filelock>=3.16",
         "gin-config>=0.5",
         "importlib_resources",  # tensorflow-datasets needs it and does not ask for it
         "keras>=3.13",  # the first whose Model.export writes LiteRT, which the latency tables time

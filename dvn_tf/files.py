@@ -17,6 +17,7 @@ import socket
 import time
 from collections.abc import Iterator
 
+from dvn_runtime.files import read_bytes
 from dvn_tf.errors import UserError
 
 PARTIAL = ".partial-"  # how the names of unfinished files and folders begin
@@ -139,6 +140,17 @@ def clear_partial(folder: str | os.PathLike, all_of_them: bool = False) -> None:
                 _remove(partial)
 
 
+def read_whole(path: str | os.PathLike) -> bytes:
+    """Reads a regular file of any size.
+
+    Raises:
+        UserError: as `dvn_runtime.files.read_bytes`.
+    """
+    path = pathlib.Path(path)
+    # The limit is also what `read_bytes` makes room for.
+    return read_bytes(path, path.stat().st_size if path.is_file() else 0)
+
+
 def write_bytes(path: str | os.PathLike, content: bytes) -> None:
     """Writes a file atomically.
 
@@ -165,6 +177,17 @@ def write_json(path: str | os.PathLike, value) -> None:
         UserError: as `atomic_file`.
     """
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def is_running(process: int) -> bool:
+    """Whether this machine runs a process of this number."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    return True
 
 
 @contextlib.contextmanager
@@ -222,21 +245,11 @@ def _is_abandoned(partial: pathlib.Path) -> bool:
     if owner is None and _OLD_NAME.match(partial.name):
         return True
     if owner and owner[1] == _HOST:
-        return not _is_running(int(owner[2]))
+        return not is_running(int(owner[2]))
     try:
         return time.time() - partial.stat().st_mtime > _DAY
     except OSError:
         return False  # gone already
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True  # somebody else's
-    return True
 
 
 def _remove(partial: pathlib.Path) -> None:

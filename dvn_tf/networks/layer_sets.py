@@ -16,6 +16,7 @@ A new operation is declared here and implemented in the sets. A set that lacks i
 backbone asks for it.
 """
 
+import collections
 import dataclasses
 from typing import Generic, TypeVar
 
@@ -157,6 +158,7 @@ class TensorLayers(LayerSet[Features]):
         self.weight_decay = weight_decay
         self.policy = policy
         self.padding = padding
+        self._pools = collections.Counter()
 
     def relu(self, x: Features) -> Features:
         """See `LayerSet.relu`."""
@@ -177,19 +179,24 @@ class TensorLayers(LayerSet[Features]):
 
     def max_pool(self, x: Features, size: int) -> Features:
         """See `LayerSet.max_pool`."""
-        pool = keras.layers.MaxPooling2D(size, padding="same", dtype=self.policy)
+        pool = keras.layers.MaxPooling2D(
+            size, padding="same", dtype=self.policy, name=self._pool_name("max_pooling2d")
+        )
         return dataclasses.replace(x, tensors=[pool(t) for t in x.tensors])
 
     def pool(self, x: Features) -> Features:
         """See `LayerSet.pool`."""
-        pool = keras.layers.GlobalAveragePooling2D(dtype=self.policy)
+        name = self._pool_name("global_average_pooling2d")
+        pool = keras.layers.GlobalAveragePooling2D(dtype=self.policy, name=name)
         return dataclasses.replace(x, tensors=[pool(t) for t in x.tensors])
 
     def shortcut(self, x: Features, width: int, stride: int) -> Features:
         """See `LayerSet.shortcut`."""
         check_shortcut(x.widths)
         if stride > 1:
-            subsample = keras.layers.MaxPooling2D(1, stride, dtype=self.policy)
+            subsample = keras.layers.MaxPooling2D(
+                1, stride, dtype=self.policy, name=self._pool_name("max_pooling2d")
+            )
             x = dataclasses.replace(x, tensors=[subsample(t) for t in x.tensors])
         x = self._own_units(x)
         if width == x.width:
@@ -199,6 +206,11 @@ class TensorLayers(LayerSet[Features]):
             for t, units in zip(x.tensors, self.units, strict=True)
         ]
         return Features(tensors, (width,), partitioned=True)
+
+    def _pool_name(self, kind: str) -> str:
+        """A name as Keras gives it, but numbered in this network instead of in the process."""
+        self._pools[kind] += 1
+        return kind if self._pools[kind] == 1 else f"{kind}_{self._pools[kind] - 1}"
 
     def _own_units(self, x: Features) -> Features:
         """Of features that are not partitioned, the channels of each virtual network's units."""

@@ -238,6 +238,17 @@ class DeepVirtualNetwork(keras.Model):
         )
 
 
+def uncompiled(network: DeepVirtualNetwork) -> DeepVirtualNetwork:
+    """The network itself if it was never compiled, else a copy without an optimizer."""
+    if not network.compiled:
+        return network
+    copy = DeepVirtualNetwork.from_config(network.get_config())
+    weights = {variable.path: variable for variable in network.variables}
+    for variable in copy.variables:
+        variable.assign(weights[variable.path])
+    return copy
+
+
 def load_network(file: str | os.PathLike) -> DeepVirtualNetwork:
     """Loads a deep virtual network from a `.keras` file, such as a run's `model.keras`.
 

@@ -75,7 +75,7 @@ class SaveEpochs(keras.callbacks.Callback):
         self.history.append(dict(sorted(epoch_figures(logs).items())) | seconds)
         # The checkpoint comes last: it says that all else of the epoch is written.
         self.folder.write_history(self.history)
-        self.folder.save_checkpoint(self.model, epoch + 1)
+        self.folder.save_checkpoint(self.model, epoch + 1, self.history)
 
 
 class KerasProgress(keras.callbacks.ProgbarLogger):

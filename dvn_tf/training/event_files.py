@@ -3,12 +3,14 @@
 Its functions for this would import TensorFlow; these do not.
 """
 
+import contextlib
+import io
 import pathlib
 import re
 import time
 from collections.abc import Iterable
 
-from dvn_tf.files import atomic_file
+from dvn_tf.files import write_bytes, writing
 
 _FILE = "events.out.tfevents.{}"
 _NUMBERED = re.compile(re.escape(_FILE.format("")) + r"(\d+)")
@@ -30,8 +32,6 @@ class EventFile:
     """
 
     def __init__(self, folder: pathlib.Path, first_step: int):
-        from tensorboard.summary.writer.record_writer import RecordWriter
-
         numbers = {}
         for file in folder.iterdir():
             if match := _NUMBERED.fullmatch(file.name):
@@ -40,18 +40,28 @@ class EventFile:
             _remove_from(file, first_step)
         number = max(numbers, default=0) + 1
         self.first = number == 1
-        self._writer = RecordWriter((folder / _FILE.format(f"{number:04d}")).open("xb"))
-        self._writer.write(_version().SerializeToString())
+        self._path = folder / _FILE.format(f"{number:04d}")
+        with writing(self._path):
+            self._file = self._path.open("xb")
+        self._append([_version()])
 
     def write(self, summaries: Iterable[tuple]) -> None:
         """Writes pairs of a summary and its step, so that TensorBoard sees them at once."""
-        for summary, step in summaries:
-            self._writer.write(_event(step, summary).SerializeToString())
-        self._writer.flush()
+        self._append([_event(step, summary) for summary, step in summaries])
 
     def close(self) -> None:
         """Closes the file."""
-        self._writer.close()
+        self._file.close()
+
+    def _append(self, events: Iterable) -> None:
+        with writing(self._path):
+            try:
+                self._file.write(_records(events))
+                self._file.flush()
+            except OSError:
+                with contextlib.suppress(OSError):
+                    self._file.close()  # which tries to write what is left
+                raise
 
 
 def write_events(folder: pathlib.Path, name: str, summaries: Iterable[tuple]) -> None:
@@ -63,7 +73,7 @@ def write_events(folder: pathlib.Path, name: str, summaries: Iterable[tuple]) ->
         summaries: pairs of a summary and its step.
     """
     events = [_event(step, summary) for summary, step in summaries]
-    _write_whole(folder / _FILE.format(name), [_version(), *events])
+    write_bytes(folder / _FILE.format(name), _records([_version(), *events]))
 
 
 def tags_at(folder: pathlib.Path, step: int) -> set[str]:
@@ -137,13 +147,15 @@ def _event(step: int, summary):
     return event
 
 
-def _write_whole(file: pathlib.Path, events: Iterable) -> None:
+def _records(events: Iterable) -> bytes:
+    """What an event file holds of events."""
     from tensorboard.summary.writer.record_writer import RecordWriter
 
-    with atomic_file(file) as path, path.open("wb") as opened:
-        writer = RecordWriter(opened)
-        for event in events:
-            writer.write(event.SerializeToString())
+    content = io.BytesIO()
+    writer = RecordWriter(content)
+    for event in events:
+        writer.write(event.SerializeToString())
+    return content.getvalue()
 
 
 def _remove_from(file: pathlib.Path, step: int) -> None:
@@ -151,7 +163,7 @@ def _remove_from(file: pathlib.Path, step: int) -> None:
     events = _events(file)
     kept = [event for event in events if event.step < step]
     if len(kept) < len(events):
-        _write_whole(file, kept)
+        write_bytes(file, _records(kept))
 
 
 def _events(file: pathlib.Path) -> list:

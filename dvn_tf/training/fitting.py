@@ -118,9 +118,31 @@ def train(
     """
     steps = pipelines.steps_per_epoch(task_data, recipe.batch_size)
     compile_network(network, recipe, steps, objective)
-    epochs_done = folder.restore(network)
+    fit(network, task_data, outputs, recipe, folder, observers)
+
+
+def fit(
+    network: keras.Model,
+    task_data: Sequence[TaskData],
+    outputs: Mapping[str, Sequence[str]],
+    recipe: Recipe,
+    folder: RunFolder,
+    observers: Sequence[keras.callbacks.Callback] = (),
+) -> list[dict]:
+    """Trains a compiled network, see `train`.
+
+    Returns:
+        The logs of all epochs.
+
+    Raises:
+        UserError: as `train`.
+    """
+    epochs_done, history = folder.restore(network)
+    if epochs_done:
+        folder.write_history(history)  # which a kill may have left an epoch ahead
     if epochs_done >= recipe.epochs:
-        return
+        return history
+    saving = callbacks.SaveEpochs(folder, history)
     if epochs_done:
         print(f"Going on after epoch {epochs_done} of {recipe.epochs}.", flush=True)
     network.fit(
@@ -129,7 +151,7 @@ def train(
         ),
         epochs=recipe.epochs,
         initial_epoch=epochs_done,
-        steps_per_epoch=steps,
+        steps_per_epoch=pipelines.steps_per_epoch(task_data, recipe.batch_size),
         validation_data=pipelines.evaluation_dataset(task_data, outputs, recipe.batch_size),
         validation_freq=evaluated_epochs(recipe.epochs, recipe.evaluate_every),
         shuffle=False,  # the pipeline shuffles
@@ -137,9 +159,10 @@ def train(
         callbacks=[
             callbacks.StopWhenNotFinite(folder),
             *observers,
-            callbacks.SaveEpochs(folder, folder.history(epochs_done)),
+            saving,
         ],
     )
+    return saving.history
 
 
 def evaluate(
@@ -162,7 +185,31 @@ def evaluate(
         that is distilled has none.
     """
     dataset = pipelines.evaluation_dataset(task_data, outputs, batch_size)
-    metrics = network.evaluate(dataset, return_dict=True, verbose=0)
+    return _measured(network.evaluate(dataset, return_dict=True, verbose=0), task_data, outputs)
+
+
+def last_evaluation(
+    history: Sequence[Mapping[str, float]],
+    task_data: Sequence[TaskData],
+    outputs: Mapping[str, Sequence[str]],
+) -> dict[str, dict[str, float]]:
+    """What `evaluate` would measure after the last epoch, which ends with the same evaluation.
+
+    Args:
+        history: the logs of all epochs.
+        task_data: as for `evaluate`.
+        outputs: as for `evaluate`.
+    """
+    test = "val_"
+    metrics = {n.removeprefix(test): v for n, v in history[-1].items() if n.startswith(test)}
+    return _measured(metrics, task_data, outputs)
+
+
+def _measured(
+    metrics: Mapping[str, float],
+    task_data: Sequence[TaskData],
+    outputs: Mapping[str, Sequence[str]],
+) -> dict[str, dict[str, float]]:
     totals = {data.task.name: len(data.test) for data in task_data}
     return {
         name: _count(metrics[f"{name}_accuracy"], totals[task])

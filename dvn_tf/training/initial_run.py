@@ -39,7 +39,7 @@ def check_initial_run(
             f"{experiment.method.title} on {experiment.scenario.name} has a single stage, so that "
             "an initial run is of no use: leave --initial_run out"
         )
-    folder = RunFolder(run / stage.name)
+    folder = initial_stage_folder(run, stage)
     if not (run / "config.gin").is_file() or folder.stage() is None:
         raise UserError(
             f"there is no trained network of task {stage.name} in {run}: give the --initial_run of "
@@ -65,6 +65,11 @@ def check_initial_run(
             f"the initial run {run} has another shape: {_shape_text(*shapes[0])}, but "
             f"{experiment.method.title} starts from {_shape_text(*shapes[1])}"
         )
+
+
+def initial_stage_folder(initial_run, stage: Stage) -> RunFolder:
+    """The folder of a stage in an initial run."""
+    return RunFolder(pathlib.Path(initial_run) / stage.name)
 
 
 def copy_first_stage(initial_run, folder: RunFolder, name: str) -> None:

@@ -2,35 +2,41 @@
 
 config.gin     the operative configuration, with every value in use, and the version that wrote it
 table.png      the task x level table
-checkpoints/   weights and optimizer after each of the last epochs
+checkpoints/   weights, optimizer and history after each of the last epochs
 history.json   losses and accuracies of every epoch
 events.out...  the same for TensorBoard
 model.keras    the trained network
 stage.json     the record of a finished stage; written after its network
 results.json   every output's accuracy and cost; written last
 
-A run of several stages has a folder of this form inside it for each stage. TensorBoard's files lie
-in the run's folder alone.
+A run of several stages has a folder of this form inside it for each stage. TensorBoard's files and
+the lock (`.lock`, `.lock.json`) lie in the run's folder alone.
+
+A run folder may come from a stranger or from a broken disk: it is data, checked when it is read.
 """
 
+import contextlib
 import difflib
-import json
+import hashlib
 import pathlib
 import re
 
 import keras
 
 import dvn_tf
+from dvn_runtime.files import read_bytes, read_json
 from dvn_tf.errors import UserError
-from dvn_tf.files import PARTIAL, atomic_file, clear_partial, write_json, write_text
-from dvn_tf.networks.legacy import current_weights
+from dvn_tf.files import PARTIAL, clear_partial, read_whole, write_bytes, write_json, write_text
 from dvn_tf.networks.network import DeepVirtualNetwork, load_network
+from dvn_tf.training.checkpoints import Checkpoints
+from dvn_tf.training.keras_file import keras_file
+from dvn_tf.training.lock import LOCK_FILES, run_lock
+from dvn_tf.training.schema import MEASURED, STAGE, mismatch, results_schema
 
-_CHECKPOINT = re.compile(r"epoch-(\d+)\.weights\.h5")
-KEPT_CHECKPOINTS = 2
 # A new number for every change after which the same settings give other weights. Version 1 padded
 # strided convolutions as TensorFlow's "same" does and kept the rate in SGD's velocity.
 TRAINING_VERSION = 2
+_CONFIG_LIMIT = 2**20  # bytes
 _VERSION_LINE = re.compile(r"# Trained by dvn_tf \S+, training version (\d+)\.")
 
 
@@ -47,6 +53,14 @@ class RunFolder:
     def __str__(self):
         return str(self.path)
 
+    def is_claimed(self) -> bool:
+        """Whether the folder has a run, finished or not."""
+        return (self.path / "config.gin").exists()
+
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        """Keeps other processes from training here, see `dvn_tf.training.lock`."""
+        return run_lock(self.path)
+
     def check(self, config: str) -> None:
         """Checks that the folder is free, or has a run of this configuration.
 
@@ -54,16 +68,15 @@ class RunFolder:
             UserError: if it has a run of another configuration, or other files. Nothing is
                 changed.
         """
-        file = self.path / "config.gin"
-        if file.exists():
-            different = _difference(file.read_text(encoding="utf-8"), config)
+        if self.is_claimed():
+            different = _difference(self._config(), config)
             if different:
                 raise UserError(
                     f"{self.path} holds a run of another configuration ({different}): choose "
                     "another --run_dir, or delete that folder if the run is not needed"
                 )
         elif self.path.is_dir() and not all(
-            path.name.startswith(PARTIAL) for path in self.path.iterdir()
+            path.name.startswith(PARTIAL) or path.name in LOCK_FILES for path in self.path.iterdir()
         ):
             raise UserError(
                 f"{self.path} holds files but no run (no config.gin): choose another --run_dir"
@@ -75,10 +88,9 @@ class RunFolder:
         Raises:
             UserError: if a version whose training differs began the run. Nothing is changed.
         """
-        file = self.path / "config.gin"
-        if not file.exists():
+        if not self.is_claimed():
             return
-        match = _VERSION_LINE.match(file.read_text(encoding="utf-8"))
+        match = _VERSION_LINE.match(self._config())
         if int(match[1] if match else 1) != TRAINING_VERSION:
             raise UserError(
                 f"another version of dvn_tf trained the run in {self.path}, and trained in another "
@@ -89,6 +101,8 @@ class RunFolder:
     def claim(self, config: str) -> None:
         """Makes the folder if absent, and writes the configuration into it.
 
+        Only the holder of the run's lock may call this: what is half written is removed.
+
         Raises:
             UserError: as `check` and `check_training_version`, or if the folder cannot be made.
         """
@@ -98,63 +112,61 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"cannot make the run folder {self.path}: {error.strerror}") from error
-        clear_partial(self.path)
-        if not (self.path / "config.gin").exists():
+        clear_partial(self.path, all_of_them=True)
+        if not self.is_claimed():
             by = f"dvn_tf {dvn_tf.__version__}, training version {TRAINING_VERSION}"
             write_text(self.path / "config.gin", f"# Trained by {by}.\n{config}")
 
     def checkpoints(self) -> dict[int, pathlib.Path]:
-        """The complete checkpoints: {epochs done: file}, the oldest first."""
-        found = {}
-        for file in (self.path / "checkpoints").glob("epoch-*"):
-            if match := _CHECKPOINT.fullmatch(file.name):
-                found[int(match[1])] = file
-        return dict(sorted(found.items()))
+        """The checkpoints: {epochs done: file}, the oldest first."""
+        return self._checkpoints().files()
 
-    def save_checkpoint(self, network: keras.Model, epochs_done: int) -> None:
-        """Writes weights and optimizer state, then removes all but the newest checkpoints."""
-        file = self.path / "checkpoints" / f"epoch-{epochs_done:04d}.weights.h5"
-        with atomic_file(file) as temporary:
-            network.save_weights(temporary)
-        for old in list(self.checkpoints().values())[:-KEPT_CHECKPOINTS]:
-            old.unlink()
+    def save_checkpoint(self, network: keras.Model, epochs_done: int, history=()) -> None:
+        """Writes a checkpoint, see `Checkpoints.save`."""
+        self._checkpoints().save(network, epochs_done, list(history))
 
-    def restore(self, network: keras.Model) -> int:
-        """Loads the newest checkpoint into a network whose optimizer is built.
+    def restore(self, network: keras.Model) -> tuple[int, list[dict]]:
+        """Loads the newest whole checkpoint into a network whose optimizer is built.
 
         Returns:
-            The number of epochs done, 0 where there is no checkpoint.
+            The number of epochs done, 0 where there is no checkpoint, and their logs.
 
         Raises:
-            UserError: if the file is cut short, damaged or of another network.
+            UserError: if there are checkpoints but none is whole.
         """
-        checkpoints = self.checkpoints()
-        if not checkpoints:
-            return 0
-        epochs_done, file = list(checkpoints.items())[-1]
-        try:
-            with current_weights(file) as current:
-                network.load_weights(current)
-        except (OSError, KeyError, ValueError) as error:
-            raise UserError(
-                f"the checkpoint {file} is cut short or damaged: delete it, and the run goes on "
-                "from the one before"
-            ) from error
-        return epochs_done
+        epochs_done, history = self._checkpoints().restore(network)
+        if history is None:
+            history = self.history(epochs_done)
+            if len(history) < epochs_done:
+                raise UserError(
+                    f"{self.path / 'history.json'} has {len(history)} of the {epochs_done} epochs "
+                    "that the last checkpoint has learned for: put back a copy of it, or train in "
+                    "another --run_dir"
+                )
+        return epochs_done, history
 
     def history(self, epochs_done: int) -> list[dict]:
-        """The logs of the first epochs, as `write_history` left them."""
-        file = self.path / "history.json"
-        return json.loads(file.read_text())[:epochs_done] if file.exists() else []
+        """The logs of the first epochs, as `write_history` left them.
+
+        Raises:
+            UserError: if the file is damaged.
+        """
+        history = self._read("history.json", list)
+        return [] if history is None else history[:epochs_done]
 
     def write_history(self, history: list[dict]) -> None:
         """Writes the logs of all epochs so far."""
         write_json(self.path / "history.json", history)
 
-    def save_model(self, network: keras.Model) -> None:
-        """Writes the trained network, without the optimizer's state."""
-        with atomic_file(self.path / "model.keras") as temporary:
-            network.save(temporary, include_optimizer=False)
+    def save_model(self, network: keras.Model) -> str:
+        """Writes the trained network.
+
+        Returns:
+            The SHA-256 of the file.
+        """
+        content = keras_file(network)
+        write_bytes(self.path / "model.keras", content)
+        return hashlib.sha256(content).hexdigest()
 
     def load_model(self) -> DeepVirtualNetwork:
         """Loads the trained network.
@@ -163,11 +175,18 @@ class RunFolder:
             UserError: if there is none yet, or the file is cut short or damaged.
         """
         file = self.path / "model.keras"
-        if not file.exists():
+        if not file.is_file():
             raise UserError(
                 f"{self.path} holds no trained network (model.keras): give the --run_dir of a "
                 "finished run, or let the run finish with the command that started it"
                 + self._networks_inside()
+            )
+        record = self.stage() or self.results() or {}
+        expected = record.get("model_sha256")  # versions before 0.4 wrote none
+        if expected not in (None, hashlib.sha256(read_whole(file)).hexdigest()):
+            raise UserError(
+                f"{file} is not a whole Keras model (its SHA-256 is another): restore it, or "
+                "delete it and let the run's command write it again"
             )
         return load_network(file)
 
@@ -182,7 +201,25 @@ class RunFolder:
         Raises:
             UserError: if the file is damaged.
         """
-        return self._read("results.json")
+        return self._read("results.json", dict)
+
+    def finished(self) -> dict | None:
+        """As `results`, after checking that all is there that a report of the run needs."""
+        results = self.results()
+        if results is None:
+            return None
+        version = results.get("schema_version", 1)
+        if version not in (1, 2):
+            raise UserError(
+                f"{self.path / 'results.json'} has schema version {version!r:.20}: install the "
+                "dvn_tf that wrote it"
+            )
+        if damage := mismatch(results, results_schema(version)):
+            raise self._damaged("results.json", damage)
+        for name, output in results["outputs"].items():
+            if name.rpartition("/level")[0] not in results["tasks"] or "units" not in output:
+                raise self._damaged("results.json", f"results.outputs has {name!r:.40}")
+        return results
 
     def stage(self) -> dict | None:
         """What `stage.json` holds; None while the stage is not finished.
@@ -192,38 +229,66 @@ class RunFolder:
         """
         if not (self.path / "model.keras").exists():
             return None  # taken away: the last checkpoint gives it back
-        return self._read("stage.json")
+        record = self._read("stage.json", dict)
+        form = STAGE | {"outputs": {"*": MEASURED}}
+        if record is not None and (damage := mismatch(record, form, "stage")):
+            raise self._damaged("stage.json", damage)
+        return record
 
     def write_stage(self, record: dict) -> None:
         """Writes `stage.json`, which says that the stage's network is written."""
         write_json(self.path / "stage.json", record)
 
-    def _read(self, name: str) -> dict | None:
-        file = self.path / name
-        if not file.exists():
-            return None
-        try:
-            return json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(
-                f"{file} is damaged: delete it, and the run's command writes it again"
-            ) from error
-
     def write_results(self, results: dict) -> None:
         """Writes `results.json`, which marks the run as finished."""
         write_json(self.path / "results.json", results)
 
+    def _checkpoints(self) -> Checkpoints:
+        run = ""
+        if self.is_claimed():
+            run = hashlib.sha256("\n".join(_settings(self._config())).encode()).hexdigest()
+        return Checkpoints(self.path / "checkpoints", run)
+
+    def _config(self) -> str:
+        """The text of config.gin."""
+        file = self.path / "config.gin"
+        try:
+            return read_bytes(file, _CONFIG_LIMIT).decode()
+        except UnicodeDecodeError as error:
+            raise UserError(f"{file} is damaged ({error}): put back a copy of it") from None
+
+    def _read(self, name: str, kind: type) -> dict | list | None:
+        """What a JSON file of the run holds; None if there is no such file."""
+        file = self.path / name
+        if not file.exists():
+            return None
+        try:
+            content = read_json(file)
+        except UserError as error:
+            reason = str(error)
+        else:
+            if not (reason := mismatch(content, {} if kind is dict else [{}], "it")):
+                return content
+        raise self._damaged(name, reason)
+
+    def _damaged(self, name: str, reason: str) -> UserError:
+        return UserError(
+            f"{self.path / name} is damaged: delete it, and the run's command writes it again "
+            f"({reason})"
+        )
+
+
+def _settings(config: str) -> list[str]:
+    """The settings of a gin file without comments, one a line, sorted."""
+    lines = (line.strip() for line in config.replace("\\\n", " ").splitlines())
+    return sorted(" ".join(line.split()) for line in lines if line and line[0] != "#")
+
 
 def _difference(old: str, new: str) -> str:
     """The first setting in which two configurations differ, "" where they agree."""
-
-    def settings(text):
-        lines = (line.strip() for line in text.replace("\\\n", " ").splitlines())
-        return sorted(" ".join(line.split()) for line in lines if line and line[0] != "#")
-
     changes = [
         line
-        for line in difflib.ndiff(settings(old), settings(new))
+        for line in difflib.ndiff(_settings(old), _settings(new))
         if line.startswith(("- ", "+ "))
     ]
     before = [line[2:] for line in changes if line.startswith("- ")]

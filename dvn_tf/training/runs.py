@@ -1,9 +1,12 @@
 """A run: a method's stages one after the other, from the settings to the results.
 
-An interrupted run goes on in the stage where it stopped. While a stage trains, only the images
-that it learns from are loaded; those of other tasks are not touched.
+An interrupted run goes on in the stage where it stopped, and ends with the same files as one that
+was not interrupted, apart from times. While a stage trains, only the images that it learns from
+are loaded; those of other tasks are not touched. Nothing is written before the settings and the
+data are checked and the first network is built, so that a mistake does not claim the folder.
 """
 
+import contextlib
 import dataclasses
 import zlib
 
@@ -11,15 +14,19 @@ from dvn_tf import data, figures
 from dvn_tf.data import TaskData, pipelines
 from dvn_tf.errors import UserError
 from dvn_tf.methods import Stage
-from dvn_tf.networks.network import DeepVirtualNetwork
+from dvn_tf.networks.network import DeepVirtualNetwork, uncompiled
 from dvn_tf.tasks import TaskInfo, common_map_size
 from dvn_tf.training import fitting, tensorboard
 from dvn_tf.training.experiment import Experiment
-from dvn_tf.training.initial_run import check_initial_run, copy_first_stage
+from dvn_tf.training.initial_run import (
+    check_initial_run,
+    copy_first_stage,
+    initial_stage_folder,
+)
 from dvn_tf.training.reports import Reports
 from dvn_tf.training.results import collect_results, final_network, results_text
 from dvn_tf.training.run_folder import RunFolder
-from dvn_tf.training.stages import stage_network, train_stage
+from dvn_tf.training.stages import compile_stage, stage_network, train_stage
 
 
 def default_folder(experiment: Experiment, runs_dir="runs") -> RunFolder:
@@ -53,12 +60,13 @@ def run(
         What `results.json` holds.
 
     Raises:
-        UserError: if the settings, the data or one of the folders cannot be used.
+        UserError: if the settings, the data or one of the folders cannot be used, or another
+            process trains in the folder.
     """
     scenario, recipe, method = experiment.scenario, experiment.recipe, experiment.method
     stages = method.stages(scenario, recipe.epochs)
     folder.check(experiment.config)
-    results = folder.results()
+    results = folder.finished()
     if results is None:
         reports = Reports(experiment, stages, folder, series, keras_progress)
         results = _Run(experiment, stages, folder, data_dir, initial_run, reports).finish()
@@ -116,8 +124,10 @@ class _Run:
                 f"a task cannot be named {taken[0]!r}: a run uses that name itself; choose another "
                 "name"
             )
-        for stage in stages:  # a stage may be too short for the recipe
-            dataclasses.replace(experiment.recipe, epochs=stage.epochs)
+        for stage in stages:
+            dataclasses.replace(experiment.recipe, epochs=stage.epochs)  # it may be too short
+            for width in stage.backbone.widths:
+                stage.partition.bounds(width)  # raises where a unit would get no channel
         self.folder.check_training_version()
         infos = [data.task_info(task, data_dir) for task in self.tasks.values()]
         # The same for all stages, even if the tasks of one alone would allow another.
@@ -126,32 +136,60 @@ class _Run:
         if initial_run is not None:
             check_initial_run(initial_run, stages, experiment, infos[0], self.map_size)
         self.initial_run = initial_run
+        self._held = contextlib.ExitStack()  # the lock on the folder
+        self._claimed = False
 
     def finish(self) -> dict:
         """Does the stages that are not done yet, and writes the results."""
-        self.reports.begin()
-        records, task_data = [], {}
-        for number, stage in enumerate(self.stages):
-            if number == 0 and self.initial_run is not None:
-                self.folder.claim(self.experiment.config)
-                copy_first_stage(self.initial_run, self._folder(stage), stage.name)
-            record = self._folder(stage).stage()
-            if record is None:
-                self.reports.begin_stage(stage)
-                task_data = self._load(stage.learned)
-                record = self._train(stage, task_data)
-            else:
-                self.networks[stage.name] = self._folder(stage).load_model()
-                if number == 0 and self.initial_run is not None:
-                    self.reports.copied(self.networks[stage.name], self._folder(stage))
-            self.reports.end_stage(stage, self.networks[stage.name], record)
-            records.append(record)
+        with self._held:
+            if self.folder.is_claimed():
+                self._claim()  # at once: a second process need not load any images
+            # Before all networks: how TensorFlow is set up decides the last digits of losses.
+            fitting.prepare_backend(self.experiment.recipe)
+            self.reports.begin()
+            records, task_data = [], {}
+            for stage in self.stages:
+                folder = self._finished_folder(stage)
+                record = folder.stage()
+                if record is None:
+                    self.reports.begin_stage(stage)
+                    task_data = self._load(stage.learned)
+                    record = self._train(stage, task_data)
+                else:
+                    self.networks[stage.name] = folder.load_model()
+                self.reports.end_stage(stage, self.networks[stage.name], record)
+                records.append(record)
+            return self._finish(records, task_data)
+
+    def _finish(self, records: list[dict], task_data: dict[str, TaskData]) -> dict:
+        """Measures the networks of all stages, and writes the results."""
         task_data |= self._load([name for name in self.tasks if name not in task_data])
         in_order = [task_data[name] for name in self.tasks]
-        results = collect_results(self.experiment, records, self._stored_networks(), in_order)
+        self._claim()
+        networks, about = self._stored_networks()
+        results = collect_results(self.experiment, records, networks, in_order) | about
         tensorboard.write_run(self.folder.path, results)
         self.folder.write_results(results)
         return results
+
+    def _claim(self) -> None:
+        """Takes the folder and its lock for this run, once all is known to be in order."""
+        if self._claimed:
+            return
+        self._held.enter_context(self.folder.lock())
+        self.folder.claim(self.experiment.config)
+        self._claimed = True
+        if self.initial_run is not None:
+            first = self.stages[0]
+            folder = self._folder(first)
+            copy_first_stage(self.initial_run, folder, first.name)
+            self.reports.copied(folder.load_model(), folder)
+
+    def _finished_folder(self, stage: Stage) -> RunFolder:
+        """Where a stage's network lies, or will lie."""
+        if stage is self.stages[0] and self.initial_run is not None and not self._claimed:
+            return initial_stage_folder(self.initial_run, stage)
+        return self._folder(stage)
 
     def _folder(self, stage: Stage) -> RunFolder:
         single = len(self.stages) == 1
@@ -166,14 +204,15 @@ class _Run:
         recipe = dataclasses.replace(self.experiment.recipe, epochs=stage.epochs)
         # Problems with the images must be found before the folder is touched.
         pipelines.steps_per_epoch(learned, recipe.batch_size)
-        config, folder = self.experiment.config, self._folder(stage)
-        self.folder.claim(config)
-        folder.claim(config)
         fitting.prepare_backend(dataclasses.replace(recipe, seed=self._seed(stage)))
         infos = self._known_tasks(stage) | {name: task_data[name].info for name in stage.learned}
         network = stage_network(
             stage, [infos[name] for name in stage.tasks], recipe, self.map_size, self.networks
         )
+        compiled = compile_stage(stage, network, learned, recipe, self.networks)
+        self._claim()
+        folder = self._folder(stage)
+        folder.claim(self.experiment.config)
         _draw(network, folder, self.experiment.scenario.name)
         record = {
             "scenario": self.experiment.scenario.name,
@@ -181,8 +220,10 @@ class _Run:
             "seed": self.experiment.recipe.seed,
         }
         with self.reports.observers(stage, network, learned) as observers:
-            record |= train_stage(stage, network, learned, recipe, folder, observers, self.networks)
-        folder.save_model(network)
+            record |= train_stage(stage, network, *compiled, learned, recipe, folder, observers)
+        # As a network that is loaded, so that an interruption here changes nothing either.
+        network = uncompiled(network)
+        record["model_sha256"] = folder.save_model(network)
         folder.write_stage(record)
         self.networks[stage.name] = network
         return record
@@ -201,16 +242,21 @@ class _Run:
             return seed
         return zlib.crc32(f"{seed}/{stage.name}".encode())
 
-    def _stored_networks(self) -> list[tuple[DeepVirtualNetwork, int]]:
-        """The networks that serve all tasks, each with the number of its first level."""
+    def _stored_networks(self) -> tuple[list[tuple[DeepVirtualNetwork, int]], dict]:
+        """The networks that serve all tasks, each with the number of its first level.
+
+        A network for all tasks that no stage has written yet is written. The second value is what
+        the results say of it.
+        """
         if not self.experiment.method.one_network:
-            return [(self.networks[stage.name], stage.first_level) for stage in self.stages]
+            return [(self.networks[stage.name], stage.first_level) for stage in self.stages], {}
         scenario = self.experiment.scenario
         network = final_network(scenario, self.stages, self.networks, self.map_size)
+        about = {}
         if len(self.stages) > 1:
             _draw(network, self.folder, scenario.name)
-            self.folder.save_model(network)
-        return [(network, 1)]
+            about["model_sha256"] = self.folder.save_model(network)
+        return [(network, 1)], about
 
 
 def _draw(network: DeepVirtualNetwork, folder: RunFolder, title: str) -> None:

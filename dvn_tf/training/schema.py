@@ -15,6 +15,7 @@ RUN = (
     | {"parameters": int, "parameters_paper": int, "seconds": _NUMBER}
 )
 TASK = {"classes": int, "train_images": int, "test_images": int}
+STAGE = {"name": str, "epochs": int, "learned": list, "seconds": _NUMBER}
 COUNTS = {"correct": int, "total": int}  # test images
 MEASURED = {"accuracy": _NUMBER, "loss": _NUMBER}
 COST = {"parameters": int, "parameters_paper": int, "density": _NUMBER, "bytes": int}
@@ -40,3 +41,27 @@ def results_schema(version: int) -> dict:
         | {"outputs": {"*": measured | COST}}  # "<task>/level<l>"
         | ({} if version == 1 else {"provenance": PROVENANCE})
     )
+
+
+def mismatch(value, schema, place: str = "results") -> str:
+    """Where a value differs from a form that this module describes, "" if it does not.
+
+    Args:
+        value: what a JSON file holds.
+        schema: the form, or a part of it.
+        place: what the message calls the value.
+    """
+    kind = type(schema) if isinstance(schema, dict | list) else schema
+    # A bool is an int to Python, and is never what is meant here.
+    if not isinstance(value, kind) or isinstance(value, bool):
+        return f"{place} is {value!r:.40}"
+    if isinstance(schema, list):
+        value, schema = dict(enumerate(value, start=1)), {"*": schema[0]}
+    if isinstance(schema, dict):
+        for key in value if "*" in schema else schema:
+            if key not in value:
+                return f"{place}.{key} is missing"
+            inner = schema["*"] if "*" in schema else schema[key]
+            if found := mismatch(value[key], inner, f"{place}.{key}"):
+                return found
+    return ""

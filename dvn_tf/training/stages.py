@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import keras
 
-from dvn_tf.data import TaskData
+from dvn_tf.data import TaskData, pipelines
 from dvn_tf.methods import Stage
 from dvn_tf.networks import objectives
 from dvn_tf.networks.distillation import distilling_network
@@ -53,30 +53,31 @@ def stage_network(
     return network
 
 
-def train_stage(
+def compile_stage(
     stage: Stage,
     network: DeepVirtualNetwork,
     task_data: Sequence[TaskData],
     recipe: Recipe,
-    folder: RunFolder,
-    observers: Sequence[keras.callbacks.Callback],
     networks: Mapping[str, DeepVirtualNetwork],
-) -> dict:
-    """Trains a stage's network: by Eq. 4, or with a teacher by Eq. 6.
+) -> tuple[keras.Model, dict[str, list[str]]]:
+    """Prepares the training of a stage's network: by Eq. 4, or with a teacher by Eq. 6.
+
+    What cannot be trained is found here, before anything is written.
 
     Args:
         stage: the stage.
         network: from `stage_network`.
         task_data: the images of the tasks that it learns.
         recipe: the hyper-parameters, with the stage's epochs.
-        folder: the stage's folder.
-        observers: callbacks that print or log.
         networks: the trained networks of the stages before, by name.
 
     Returns:
-        {"name", "learned", "epochs", "seconds", "outputs"}: what was trained, for how long, and
-        what `fitting.evaluate` measured after it.
+        The model to fit, compiled, and {task: its outputs that learn from the task's images}.
+
+    Raises:
+        UserError: if the settings do not fit the images or each other.
     """
+    steps = pipelines.steps_per_epoch(task_data, recipe.batch_size)
     if stage.heads_only:
         _freeze_all_but_heads(network)
     outputs = {name: network.outputs_by_task[name] for name in stage.learned}
@@ -92,14 +93,43 @@ def train_stage(
         )
         # The old tasks' outputs are learned on the new images, too.
         outputs = {new_task: list(network.virtual_networks)}
-    fitting.train(model, task_data, outputs, objective, recipe, folder, observers)
-    history = folder.history(recipe.epochs)
+    fitting.compile_network(model, recipe, steps, objective)
+    return model, outputs
+
+
+def train_stage(
+    stage: Stage,
+    network: DeepVirtualNetwork,
+    model: keras.Model,
+    outputs: Mapping[str, Sequence[str]],
+    task_data: Sequence[TaskData],
+    recipe: Recipe,
+    folder: RunFolder,
+    observers: Sequence[keras.callbacks.Callback],
+) -> dict:
+    """Trains a stage's network, from its newest checkpoint if there is one.
+
+    Args:
+        stage: the stage.
+        network: from `stage_network`; it is trained.
+        model: from `compile_stage`; it has the network's weights.
+        outputs: from `compile_stage`.
+        task_data: the images of the tasks that it learns.
+        recipe: the hyper-parameters, with the stage's epochs.
+        folder: the stage's folder.
+        observers: callbacks that print or log.
+
+    Returns:
+        {"name", "learned", "epochs", "seconds", "outputs"}: what was trained, for how long, and
+        what `fitting.evaluate` measures after it.
+    """
+    history = fitting.fit(model, task_data, outputs, recipe, folder, observers)
     return {
         "name": stage.name,
         "learned": list(stage.learned),
         "epochs": recipe.epochs,
         "seconds": round(sum(epoch["seconds"] for epoch in history), 3),
-        "outputs": fitting.evaluate(model, task_data, outputs, recipe.batch_size),
+        "outputs": fitting.last_evaluation(history, task_data, outputs),
     }
 
 

@@ -36,7 +36,7 @@ def test_run_folder(finished):
     names = {path.name for path in folder.iterdir()}
     assert names == {
         "config.gin", "results.json", "history.json", "checkpoints", "model.keras", "stage.json",
-        "table.png", "events.out.tfevents.0001", "events.out.tfevents.final",
+        "table.png", "events.out.tfevents.0001", "events.out.tfevents.final", ".lock",
     }  # fmt: skip
     assert str(folder) in printed
 
@@ -112,7 +112,7 @@ def test_the_same_command_reports_a_finished_run(finished, run_forked):
 def test_killed_and_resumed_run_equals_an_uninterrupted_one(finished, start_forked, tmp_path):
     """Killed before the first checkpoint, then after one, then while one is written."""
     folder = tmp_path / "run"
-    first, second = (folder / "checkpoints" / f"epoch-000{n}.weights.h5" for n in (1, 2))
+    first, second = (folder / "checkpoints" / f"epoch-000{n}.checkpoint" for n in (1, 2))
     for wanted in (folder / "config.gin", first, second):
         process, wait = start_forked("experiments.joint", *SHORT, f"--run_dir={folder}")
         deadline = time.monotonic() + 300
@@ -125,7 +125,9 @@ def test_killed_and_resumed_run_equals_an_uninterrupted_one(finished, start_fork
         assert ("Going on after epoch" in killed.stdout) == (wanted == second)
     # As a kill in the middle of a write leaves it: half a file under its temporary name.
     half = second.read_bytes()[: second.stat().st_size // 2]
-    (folder / "checkpoints" / ".partial-1-epoch-0003.weights.h5").write_bytes(half)
+    (folder / "checkpoints" / ".partial-elsewhere-1-00000000-epoch-0003.checkpoint").write_bytes(
+        half
+    )
     _, wait = start_forked("experiments.joint", *SHORT, f"--run_dir={folder}")
     resumed = wait()
     assert resumed.returncode == 0, resumed.stderr
@@ -217,8 +219,11 @@ def test_checkpoint_cut_short(finished, run_forked, tmp_path):
     folder = tmp_path / "run"
     (folder / "checkpoints").mkdir(parents=True)
     (folder / "config.gin").write_bytes((whole / "config.gin").read_bytes())
-    checkpoint = folder / "checkpoints" / "epoch-0002.weights.h5"
+    checkpoint = folder / "checkpoints" / "epoch-0002.checkpoint"
     checkpoint.write_bytes((whole / "checkpoints" / checkpoint.name).read_bytes()[:5000])
-    done = run_forked("experiments.joint", *SHORT, f"--run_dir={folder}")
-    assert checkpoint.name in one_line_error(done)
-    assert checkpoint.stat().st_size == 5000
+    aside = checkpoint.with_suffix(".damaged")
+    for _ in range(2):  # it does not begin anew when it is started again either
+        done = run_forked("experiments.joint", *SHORT, f"--run_dir={folder}")
+        assert aside.name in one_line_error(done)
+        assert aside.stat().st_size == 5000
+        assert not (folder / "model.keras").exists()

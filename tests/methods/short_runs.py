@@ -149,8 +149,8 @@ def stop_after(stage: str, epoch: int):
     """Ends a run right after the checkpoint of an epoch of a stage is written."""
     save = RunFolder.save_checkpoint
 
-    def save_and_stop(folder, network, epochs_done):
-        save(folder, network, epochs_done)
+    def save_and_stop(folder, network, epochs_done, history):
+        save(folder, network, epochs_done, history)
         if (folder.path.name, epochs_done) == (stage, epoch):
             raise Stopped
 

@@ -49,7 +49,7 @@ def test_stages_that_are_done_are_left_alone(resumed):
 
 def test_a_stage_goes_on_after_its_last_epoch(resumed, run_of):
     _, stopped, run = resumed
-    checkpoint = f"{HIGH}/checkpoints/epoch-0001.weights.h5"
+    checkpoint = f"{HIGH}/checkpoints/epoch-0001.checkpoint"
     names = {str(file) for file in stopped}
     assert checkpoint in names
     assert not {"results.json", "model.keras", f"{HIGH}/model.keras"} & names

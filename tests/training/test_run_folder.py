@@ -94,9 +94,10 @@ def test_checkpoints_are_listed_by_epoch_and_only_when_whole(folder):
     checkpoints = folder.path / "checkpoints"
     checkpoints.mkdir()
     for name in ("epoch-0010", "epoch-0009", ".partial-7-epoch-0011"):
-        (checkpoints / f"{name}.weights.h5").touch()
-    (checkpoints / "epoch-0012.weights.h5.bak").touch()
-    assert list(folder.checkpoints()) == [9, 10]
+        (checkpoints / f"{name}.checkpoint").touch()
+    (checkpoints / "epoch-0008.weights.h5").touch()  # of version 0.3
+    (checkpoints / "epoch-0012.checkpoint.bak").touch()
+    assert list(folder.checkpoints()) == [8, 9, 10]
 
 
 def test_only_the_newest_checkpoints_are_kept(folder, network):

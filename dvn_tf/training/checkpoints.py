@@ -1,0 +1,190 @@
+"""Checkpoints: all that training goes on from, in one file that shows whether it is whole.
+
+A file `epoch-0003.checkpoint` has three parts:
+
+- the SHA-256 of the other two as 64 hexadecimal digits, and a line break,
+- a line of JSON: the epochs done, the run, the network and the history of all epochs,
+- an .npz archive of NumPy: every variable of the network and of its optimizer.
+
+One file holds them, so that they agree with each other after a kill at any moment.
+"""
+
+import hashlib
+import io
+import json
+import pathlib
+import re
+
+import keras
+import numpy as np
+
+import dvn_tf
+from dvn_tf.errors import UserError
+from dvn_tf.files import read_whole, write_bytes, writing
+from dvn_tf.networks.legacy import current_weights
+
+KEPT_CHECKPOINTS = 2
+_ENDING, _DAMAGED = ".checkpoint", ".damaged"
+_BEFORE_0_4 = ".weights.h5"  # Keras's weights alone, without a hash
+_FILE = re.compile(rf"epoch-(\d{{4,9}})({re.escape(_ENDING)}|{re.escape(_BEFORE_0_4)})")
+_HASH_SIZE = 64
+
+
+class _DamageError(Exception):
+    """Why a checkpoint cannot be trusted."""
+
+
+class Checkpoints:
+    """The checkpoints of one stage.
+
+    Args:
+        folder: where they lie.
+        run: identifies the settings of the run. A checkpoint of other settings is not loaded.
+    """
+
+    def __init__(self, folder: pathlib.Path, run: str = ""):
+        self.folder = folder
+        self.run = run
+
+    def files(self) -> dict[int, pathlib.Path]:
+        """The checkpoints: {epochs done: file}, the oldest first."""
+        found = {}
+        for file in sorted(self.folder.glob("epoch-*"), reverse=True):
+            if match := _FILE.fullmatch(file.name):
+                found[int(match[1])] = file  # of two with one number, ".checkpoint" stays
+        return dict(sorted(found.items()))
+
+    def save(self, network: keras.Model, epochs_done: int, history: list[dict]) -> None:
+        """Writes a checkpoint, then removes all but the newest ones.
+
+        HDF5 ends the whole process where a disk is full, so a checkpoint is put together in
+        memory.
+
+        Args:
+            network: a compiled network whose optimizer is built, or one that is not compiled.
+            epochs_done: the number of epochs that it has learned for.
+            history: their logs.
+
+        Raises:
+            UserError: if the file cannot be written. The older checkpoints are still there.
+        """
+        about = {
+            "epochs_done": epochs_done,
+            "run": self.run,
+            "network": network.name,
+            "dvn_tf": dvn_tf.__version__,
+            "history": history,
+        }
+        arrays = {
+            name: keras.ops.convert_to_numpy(variable)
+            for name, variable in _variables(network).items()
+        }
+        content = io.BytesIO()
+        content.write(json.dumps(about).encode() + b"\n")
+        np.savez(content, **arrays)
+        write_bytes(self._file(epochs_done), _with_hash(content.getbuffer()))
+        for old in list(self.files().values())[:-KEPT_CHECKPOINTS]:
+            with writing(old):
+                old.unlink()
+
+    def restore(self, network: keras.Model) -> tuple[int, list[dict] | None]:
+        """Loads the newest whole checkpoint into a network whose optimizer is built.
+
+        A damaged checkpoint is set aside, and the one before it is loaded.
+
+        Returns:
+            The number of epochs done, 0 where there is no checkpoint; and their logs, None if a
+            version before 0.4 wrote the checkpoint, which kept them elsewhere.
+
+        Raises:
+            UserError: if no checkpoint is whole. Training would otherwise begin anew unnoticed.
+        """
+        for epochs_done, file in reversed(self.files().items()):
+            if file.name.endswith(_BEFORE_0_4):
+                _load_weights(file, network)
+                return epochs_done, None
+            try:
+                return epochs_done, self._load(file, epochs_done, network)
+            except _DamageError as damage:
+                self._set_aside(file, str(damage))
+        if damaged := sorted(self.folder.glob(f"epoch-*{_DAMAGED}")):
+            raise UserError(
+                f"no checkpoint in {self.folder} is whole ({damaged[-1].name} and all others are "
+                "damaged): put back copies of them, train in another --run_dir, or delete this "
+                "folder to begin again with the first epoch"
+            )
+        return 0, []
+
+    def _file(self, epochs_done: int) -> pathlib.Path:
+        return self.folder / f"epoch-{epochs_done:04d}{_ENDING}"
+
+    def _load(self, file: pathlib.Path, epochs_done: int, network: keras.Model) -> list[dict]:
+        content = read_whole(file)
+        if _with_hash(memoryview(content)[_HASH_SIZE + 1 :]) != content:
+            raise _DamageError("its SHA-256 is another")
+        try:
+            about, arrays = content[_HASH_SIZE + 1 :].split(b"\n", 1)
+            about = json.loads(about)
+            found = {name: about[name] for name in ("epochs_done", "run", "network")}
+            history = [dict(epoch) for epoch in about["history"]]
+            with np.load(io.BytesIO(arrays), allow_pickle=False) as loaded:
+                values = {name: loaded[name] for name in loaded.files}
+        except Exception as error:  # zipfile, NumPy and json each raise their own
+            raise _DamageError(f"{type(error).__name__}") from error
+        expected = {"epochs_done": epochs_done, "run": self.run, "network": network.name}
+        for name, value in expected.items():
+            if found[name] != value:
+                what = {"epochs_done": "epoch", "run": "run (another config.gin)"}.get(name, name)
+                raise _DamageError(f"it is of another {what}")
+        variables = _variables(network)
+        shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+        if {name: value.shape for name, value in values.items()} != shapes:
+            raise _DamageError("it is of another network")
+        for name, variable in variables.items():
+            variable.assign(values[name])
+        return history
+
+    def _set_aside(self, file: pathlib.Path, why: str) -> None:
+        aside = file.with_suffix(_DAMAGED)
+        with writing(aside):
+            file.replace(aside)
+        print(f"The checkpoint {file} is damaged ({why}): set aside as {aside.name}.", flush=True)
+
+
+def _variables(network: keras.Model) -> dict[str, keras.Variable]:
+    """All variables that training changes, by names that are the same in every process."""
+    found = {f"weights/{variable.path}": [] for variable in network.variables}
+    for variable in network.variables:
+        found[f"weights/{variable.path}"].append(variable)
+    optimizer = getattr(network, "optimizer", None)
+    while optimizer is not None:
+        for variable in optimizer.variables:
+            # Keras numbers the optimizers of a process, so the first part of a path varies.
+            inside = variable.path.partition("/")[2]
+            known = found.setdefault(f"optimizer/{inside}", [])
+            if not any(variable is one for one in known):
+                known.append(variable)
+        optimizer = getattr(optimizer, "inner_optimizer", None)  # of a loss that is scaled
+    # A network and its teacher have layers of the same names.
+    return {
+        f"{name}:{number}": variable
+        for name, variables in found.items()
+        for number, variable in enumerate(variables)
+    }
+
+
+def _with_hash(content) -> bytes:
+    """The content of a file: its hash, and what is hashed."""
+    return b"\n".join([hashlib.sha256(content).hexdigest().encode(), content])
+
+
+def _load_weights(file: pathlib.Path, network: keras.Model) -> None:
+    """Loads a checkpoint of a version before 0.4, of which no hash is known."""
+    try:
+        with current_weights(file) as current:
+            network.load_weights(current)
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(
+            f"the checkpoint {file} is cut short or damaged: delete it, and the run goes on from "
+            "the one before"
+        ) from error
