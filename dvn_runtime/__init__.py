@@ -10,9 +10,28 @@ It runs exported LiteRT files. It needs NumPy, Pillow and `ai-edge-litert`, but 
 TensorFlow nor Keras. `python -m dvn_runtime.predict` classifies image files.
 """
 
-from dvn_runtime.images import read_image
-from dvn_runtime.plan import Plan
-from dvn_runtime.planner import Option, choose_levels
-from dvn_runtime.predictor import BudgetedPredictor
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dvn_runtime.images import read_image
+    from dvn_runtime.plan import Plan
+    from dvn_runtime.planner import Option, choose_levels
+    from dvn_runtime.predictor import BudgetedPredictor
 
 __all__ = ["BudgetedPredictor", "Option", "Plan", "choose_levels", "read_image"]
+
+# Imported on first use: programs answer Ctrl-C while NumPy and Pillow are being imported.
+_MODULES = {
+    "BudgetedPredictor": "predictor",
+    "Option": "planner",
+    "Plan": "plan",
+    "choose_levels": "planner",
+    "read_image": "images",
+}
+
+
+def __getattr__(name: str):
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -5,11 +5,13 @@ import decimal
 import numbers
 import re
 
-from dvn_runtime.errors import UserError
+from dvn_runtime.errors import UserError, shortened
 
 BYTES = "bytes"
 PARAMETERS = "parameters"
 
+_MOST = 10**18  # bytes or parameters
+_LONGEST = 100  # characters
 # Decimal and binary multiples: 8MB is 8,000,000 bytes, 8MiB is 8,388,608.
 _BYTE_UNITS = {
     "": 1,
@@ -40,6 +42,15 @@ class Budget:
     limit: int | None
     measure: str = BYTES
 
+    def __post_init__(self):
+        if self.limit is not None:
+            whole = isinstance(self.limit, numbers.Integral) and not isinstance(self.limit, bool)
+            if not whole or not 1 <= self.limit < _MOST:
+                raise UserError(
+                    f"a budget must be positive and less than {_MOST:.0e}, not "
+                    f"{shortened(self.limit)}"
+                )
+
     def __str__(self) -> str:
         return "no limit" if self.limit is None else f"{self.limit:,} {self.measure}"
 
@@ -65,12 +76,12 @@ def parse_budget(budget: "str | int | Budget | None") -> Budget:
         amount, measure = _parse_text(budget)
     else:
         raise _unreadable(budget)
-    if amount < 1:
-        raise UserError(f"a budget must be positive, not {budget!r}")
     return Budget(amount, measure)
 
 
 def _parse_text(text: str) -> tuple[int, str]:
+    if len(text) > _LONGEST:
+        raise _unreadable(text)
     stripped = text.strip()
     if match := _PARAMETERS.fullmatch(stripped):
         factor, measure = _MULTIPLES[match[2].lower()], PARAMETERS
@@ -83,6 +94,6 @@ def _parse_text(text: str) -> tuple[int, str]:
 
 def _unreadable(budget) -> UserError:
     return UserError(
-        f"{budget!r} is no budget: give bytes such as '8MB', '500kB' or '2MiB', or parameters "
-        "such as '1.5M params'"
+        f"{shortened(budget)} is no budget: give bytes such as '8MB', '500kB' or '2MiB', or "
+        "parameters such as '1.5M params'"
     )

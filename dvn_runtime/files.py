@@ -26,8 +26,8 @@ def read_bytes(path: str | os.PathLike, limit: int) -> bytes:
         UserError: if there is no such file, or it is not regular, too large or not readable. The
             message names the file and says why.
     """
-    path = pathlib.Path(path)
     try:
+        path = pathlib.Path(os.fsdecode(path))
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise UserError(f"{path} is not a regular file: put a file there, or name another path")
@@ -40,10 +40,11 @@ def read_bytes(path: str | os.PathLike, limit: int) -> bytes:
             content = file.read(limit + 1)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError as error:  # a null byte in the path, or characters that have no bytes
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{str(path)!r} is no path: {error}") from None
+    except UserError:
+        raise
+    # A null byte in the path, characters that have no bytes, or no path at all.
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{str(path)!r:.80} is no path: {error}") from None
     if len(content) > limit:
         raise UserError(f"{path} grew while it was read: wait until it is written, and try again")
     return content
@@ -63,7 +64,19 @@ def read_json(path: str | os.PathLike, limit: int = JSON_LIMIT):
     Raises:
         UserError: as `read_bytes`, or if the file holds no JSON. The message names the file.
     """
-    content = read_bytes(path, limit)
+    return parse_json(read_bytes(path, limit), path)
+
+
+def parse_json(content: bytes, name: str | os.PathLike):
+    """Parses JSON strictly, as `read_json` does.
+
+    Args:
+        content: the text, in UTF-8.
+        name: what messages call it, such as the path of its file.
+
+    Raises:
+        UserError: if it is no JSON.
+    """
     try:
         return json.loads(
             content.decode("utf-8"),
@@ -73,9 +86,9 @@ def read_json(path: str | os.PathLike, limit: int = JSON_LIMIT):
             parse_constant=_number,
         )
     except RecursionError:
-        raise UserError(f"{path} is not JSON of ours: it is nested too deeply") from None
+        raise UserError(f"{name} is not JSON of ours: it is nested too deeply") from None
     except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}") from None
+        raise UserError(f"{name} is not JSON: {error}") from None
 
 
 def _unique_keys(pairs: list[tuple]) -> dict:

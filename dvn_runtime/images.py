@@ -1,5 +1,6 @@
 """Input images: checks arrays, and reads files."""
 
+import io
 import os
 import warnings
 
@@ -7,7 +8,13 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from dvn_runtime.errors import UserError
+from dvn_runtime.files import read_bytes
 from dvn_runtime.manifest import ExportedTask
+
+# Pillow reads more; it starts Ghostscript for EPS, and old formats are read by old code.
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+_MOST_BYTES = 256 * 2**20  # of a file
+_MOST_PIXELS = 2**26  # of an image in a file, 8192 x 8192
 
 
 def check_images(images: np.typing.ArrayLike, task: ExportedTask) -> np.ndarray:
@@ -28,6 +35,8 @@ def check_images(images: np.typing.ArrayLike, task: ExportedTask) -> np.ndarray:
         batch = np.asarray(images)
     except ValueError:
         raise UserError("the images differ in shape: resize them to one shape") from None
+    except Exception as error:  # whatever an object does when NumPy asks it for an array
+        raise UserError(f"the images are no array: {type(error).__name__}: {error}") from None
     if batch.shape == task.image_shape:
         batch = batch[np.newaxis]
     if batch.ndim != 4 or batch.shape[1:] != task.image_shape:
@@ -41,7 +50,7 @@ def check_images(images: np.typing.ArrayLike, task: ExportedTask) -> np.ndarray:
     if batch.dtype == np.uint8 or not batch.size:
         return batch
     least, greatest = batch.min(), batch.max()
-    if not np.isfinite(least + greatest):
+    if not (np.isfinite(least) and np.isfinite(greatest)):
         raise UserError("some pixels are NaN or infinite")
     if least < 0 or greatest > 255:
         raise UserError(
@@ -62,14 +71,15 @@ def read_image(path: str | os.PathLike, task: ExportedTask) -> np.ndarray:
     keeping the aspect ratio) and converted to grey or RGB.
 
     Args:
-        path: a PNG or JPEG file, or any other that Pillow reads.
+        path: a file in PNG, JPEG, BMP, GIF (its first image), WebP, TIFF or PPM.
         task: the task.
 
     Returns:
         uint8, (height, width, channels).
 
     Raises:
-        UserError: if the file cannot be read, or the task's images are neither grey nor RGB.
+        UserError: if the file cannot be read, or has more than 67 million pixels, or if the
+            task's images are neither grey nor RGB.
     """
     height, width, channels = task.image_shape
     if channels not in (1, 3):
@@ -78,17 +88,24 @@ def read_image(path: str | os.PathLike, task: ExportedTask) -> np.ndarray:
             "use `predict` with arrays"
         )
     try:
-        with Image.open(path) as opened:
+        content = io.BytesIO(read_bytes(path, _MOST_BYTES))
+        with Image.open(content, formats=_FORMATS) as opened:
+            if opened.width * opened.height > _MOST_PIXELS:
+                raise ValueError(f"it has {opened.width} x {opened.height} pixels, too many")
             image = ImageOps.exif_transpose(opened)
             if image.mode.startswith(("I", "F")):
                 image = _to_eight_bits(image)
             image = image.convert("L" if channels == 1 else "RGB")
-    # Pillow's decoders raise more than OSError on damaged files.
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"cannot read the image {os.fspath(path)}: {reason}") from None
-    resized = image.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(resized).reshape(task.image_shape)
+            image = image.resize((width, height), Image.Resampling.BILINEAR)
+    except Exception as error:  # Pillow's decoders raise errors of any kind on damaged files
+        name, reason = _name(path), " ".join(str(error).split()) or type(error).__name__
+        reason = reason.removeprefix(f"cannot read {name}: ").removeprefix(f"{name} ")
+        raise UserError(f"cannot read the image {name}: {reason:.300}") from None
+    return np.asarray(image).reshape(task.image_shape)
+
+
+def _name(path) -> str:
+    return os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else repr(path)
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:

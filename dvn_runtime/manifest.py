@@ -1,7 +1,6 @@
 """Reads and checks `manifest.json`, the table of contents of an export folder."""
 
 import dataclasses
-import json
 import math
 import os
 import pathlib
@@ -9,11 +8,17 @@ import re
 from collections.abc import Mapping
 
 from dvn_runtime.errors import UserError
+from dvn_runtime.files import JSON_LIMIT, parse_json, read_bytes
+from dvn_runtime.signature import Key, check_signature
 
 MANIFEST_FILE = "manifest.json"
 FORMAT_VERSION = 1
 # The formats that this package runs. A manifest may list files of others, which are skipped.
 SUPPORTED_FORMATS = ("litert", "litert_int8")
+# Larger than any network that a device can run, and small enough to count bytes with.
+_MOST_BYTES = 2**31
+_MOST_VALUES = 2**28  # of one image
+_MOST_CLASSES = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +53,8 @@ class ExportedNetwork:
         bytes: size of the file.
         accuracy: measured with this file on the test split, 0..1; None if it was not measured.
         sha256: SHA-256 of the file, in lower-case hexadecimal digits.
+        network_sha256: that of the network alone, without the description that follows it; None
+            in exports of versions before 0.4.
     """
 
     file: str
@@ -60,6 +67,7 @@ class ExportedNetwork:
     bytes: int
     accuracy: float | None
     sha256: str
+    network_sha256: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,42 +85,39 @@ class Manifest:
     networks: tuple[ExportedNetwork, ...]
 
 
-def read_manifest(export_dir: str | os.PathLike) -> Manifest:
+def read_manifest(export_dir: str | os.PathLike, key: Key | None = None) -> Manifest:
     """Reads the manifest of an export folder, and checks every entry in a supported format.
 
     The files themselves are not opened: `network.open_network` checks each before use.
 
     Args:
         export_dir: the folder that holds `manifest.json`.
+        key: the public key that must have signed the manifest, see
+            `signature.read_public_key`; None checks no signature.
 
     Raises:
-        UserError: if there is no manifest, or if a value is missing, wrong, listed twice or
-            leads out of the folder; the message names the entry.
+        UserError: if there is no manifest, if it is not signed by the key, or if a value is
+            missing, wrong, listed twice or leads out of the folder; the message names the entry.
     """
-    folder = pathlib.Path(export_dir)
+    try:
+        folder = pathlib.Path(os.fsdecode(export_dir))
+    except TypeError:
+        raise UserError(f"{export_dir!r:.60} is no path: give the folder of an export") from None
     path = folder / MANIFEST_FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique_keys)
-    except OSError as error:
-        raise UserError(
-            f"cannot read {path}: {error.strerror}; give the folder of an export"
-        ) from None
-    except (ValueError, RecursionError) as error:
+        content = read_bytes(path, JSON_LIMIT)
+    except UserError as error:
+        raise UserError(f"{error}; give the folder of an export") from None
+    if key is not None:
+        check_signature(content, folder, key)
+    try:
+        values = parse_json(content, "the file")
+    except UserError as error:
         raise UserError(f"{path} is not a manifest: {error}") from None
     try:
-        return _parse(folder, content)
+        return _parse(folder, values)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-
-
-def _unique_keys(pairs):
-    """Refuses JSON objects in which a key stands twice: `json` would silently keep the last."""
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        keys = [key for key, _ in pairs]
-        doubled = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {doubled!r} stands twice")
-    return content
 
 
 def _parse(folder: pathlib.Path, content) -> Manifest:
@@ -144,7 +149,9 @@ def _parse_task(name: str, entry: "_Entry") -> ExportedTask:
     shape = entry.numbers("image_shape", int)
     if len(shape) != 3 or min(shape) < 1:
         raise entry.error("image_shape", "three positive numbers, height, width and channels")
-    num_classes = entry.get("num_classes", int, least=2)
+    if math.prod(shape) > _MOST_VALUES:
+        raise entry.error("image_shape", f"of at most {_MOST_VALUES:,} values")
+    num_classes = entry.get("num_classes", int, least=2, most=_MOST_CLASSES)
     for statistic in ("mean", "std"):
         if len(entry.numbers(statistic, float)) not in (1, shape[2]):
             raise entry.error(statistic, "one number a channel or one for all")
@@ -169,8 +176,9 @@ def _parse_network(entry: "_Entry", tasks, folder: pathlib.Path) -> ExportedNetw
         accuracy = entry.get("accuracy", float)
         if not 0 <= accuracy <= 1:
             raise entry.error("accuracy", "between 0 and 1, or null")
-    if not re.fullmatch("[0-9a-f]{64}", entry.get("sha256", str)):
-        raise entry.error("sha256", "64 lower-case hexadecimal digits")
+    for key in ("sha256", "network_sha256") if "network_sha256" in entry.content else ("sha256",):
+        if not re.fullmatch("[0-9a-f]{64}", entry.get(key, str)):
+            raise entry.error(key, "64 lower-case hexadecimal digits")
     return ExportedNetwork(
         file=_inside(folder, entry),
         format=entry.get("format", str),
@@ -179,9 +187,10 @@ def _parse_network(entry: "_Entry", tasks, folder: pathlib.Path) -> ExportedNetw
         dtype=pixels.get("dtype", str, among=("float32", "uint8")),
         output=entry.get("output", str, among=("logits", "probabilities")),
         parameters=entry.get("parameters", int, least=1),
-        bytes=entry.get("bytes", int, least=1),
+        bytes=entry.get("bytes", int, least=1, most=_MOST_BYTES),
         accuracy=accuracy,
         sha256=entry.get("sha256", str),
+        network_sha256=entry.content.get("network_sha256"),
     )
 
 
@@ -195,7 +204,7 @@ def _inside(folder: pathlib.Path, entry: "_Entry") -> str:
         raise entry.error("file", "a plain relative path inside the export folder")
     try:
         stays = (folder / path).resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError):  # links that lead in a circle
+    except (OSError, RuntimeError):  # links that lead in a circle, overlong names
         stays = False
     if not stays:
         raise entry.error("file", "inside the export folder, but its links lead elsewhere")
@@ -203,9 +212,11 @@ def _inside(folder: pathlib.Path, entry: "_Entry") -> str:
 
 
 def _check_unique(names: list[str], what: str) -> None:
+    seen = set()
     for name in names:
-        if names.count(name) > 1:
+        if name in seen:
             raise UserError(f"the {what} {name} is listed twice")
+        seen.add(name)
 
 
 class _Entry:
@@ -222,8 +233,8 @@ class _Entry:
         self.content = content
         self.name = name
 
-    def get(self, key: str, kind: type, least: int = 0, among=()):
-        """A value of the given type; a number must be at least `least`, a text one of `among`."""
+    def get(self, key: str, kind: type, least: int = 0, most: float = math.inf, among=()):
+        """A value of the given type; a number lies in least..most, a text is one of `among`."""
         if key not in self.content:
             raise UserError(f"{self.name} has no {key!r}")
         value = self.content[key]
@@ -231,6 +242,8 @@ class _Entry:
             raise self.error(key, f"of type {kind.__name__}")
         if kind in (int, float) and value < least:
             raise self.error(key, f"at least {least}")
+        if kind in (int, float) and value > most:
+            raise self.error(key, f"at most {most:,}")
         if among and value not in among:
             raise self.error(key, f"one of {', '.join(among)}")
         return value
@@ -244,7 +257,8 @@ class _Entry:
 
     def error(self, key: str, expected: str) -> UserError:
         """An error that says what a value is, and what it must be."""
-        return UserError(f"{self.name}: {key!r} is {self.content[key]!r}, but must be {expected}")
+        value = f"{self.content[key]!r:.100}"
+        return UserError(f"{self.name}: {key!r} is {value}, but must be {expected}")
 
 
 def _is(value, kind: type) -> bool:

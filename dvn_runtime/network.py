@@ -9,8 +9,11 @@ import threading
 
 import numpy as np
 
-from dvn_runtime.errors import UserError
+from dvn_runtime.description import check_description, read_description
+from dvn_runtime.errors import RefusedFileError, UserError
+from dvn_runtime.files import read_bytes
 from dvn_runtime.manifest import ExportedNetwork, ExportedTask
+from dvn_runtime.structure import check_structure
 
 
 def import_litert():
@@ -26,10 +29,6 @@ def import_litert():
             "LiteRT, which runs the networks, is not installed: pip install ai-edge-litert"
         ) from error
     return interpreter
-
-
-class RefusedFileError(UserError):
-    """Raised for a file that is not what the manifest says; the message names it and says why."""
 
 
 class LoadedNetwork:
@@ -67,11 +66,12 @@ class LoadedNetwork:
                 experimental_op_resolver_type=resolver,
             )
             self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
-            raise RefusedFileError(f"{network.file}: LiteRT cannot load it: {reason}") from None
-        self._input = self._port("input", (1, *task.image_shape), network.dtype)
-        self._output = self._port("output", (1, task.num_classes), None)
+            inputs = self._interpreter.get_input_details()
+            outputs = self._interpreter.get_output_details()
+        except Exception as error:  # it raises errors of many kinds
+            raise _refusal(network, "load", error) from None
+        self._input = self._port("input", inputs, (1, *task.image_shape), network.dtype)
+        self._output = self._port("output", outputs, (1, task.num_classes), None)
         self._lock = threading.Lock()  # an Interpreter must not be shared between threads
 
     def predict(self, images: np.ndarray) -> np.ndarray:
@@ -82,15 +82,19 @@ class LoadedNetwork:
 
         Returns:
             Probabilities, float32, (n, classes).
+
+        Raises:
+            RefusedFileError: if LiteRT cannot run the network.
         """
         outputs = np.empty((len(images), self._output["shape"][1]), np.float32)
         for i, image in enumerate(images):
             pixels = _quantize(image[np.newaxis], self._input)
-            with self._lock:
-                self._interpreter.set_tensor(self._input["index"], pixels)
-                self._interpreter.invoke()
-                output = self._interpreter.get_tensor(self._output["index"])
-            outputs[i] = _dequantize(output[0], self._output)
+            try:
+                outputs[i] = _dequantize(self._invoke(pixels)[0], self._output)
+            except MemoryError:  # not the file's fault
+                raise UserError("there is not enough memory to classify an image") from None
+            except Exception as error:  # the interpreter raises errors of many kinds
+                raise _refusal(self.network, "run", error) from None
         return _softmax(outputs) if self.network.output == "logits" else outputs
 
     def close(self) -> None:
@@ -98,9 +102,16 @@ class LoadedNetwork:
         self._interpreter = None
         return_memory()
 
-    def _port(self, kind: str, shape: tuple[int, ...], dtype: str | None) -> dict:
+    def _invoke(self, pixels: np.ndarray) -> np.ndarray:
+        with self._lock:
+            self._interpreter.set_tensor(self._input["index"], pixels)
+            self._interpreter.invoke()
+            return self._interpreter.get_tensor(self._output["index"])
+
+    def _port(
+        self, kind: str, ports: list[dict], shape: tuple[int, ...], dtype: str | None
+    ) -> dict:
         """The network's only input or output, checked against the manifest."""
-        ports = getattr(self._interpreter, f"get_{kind}_details")()
         found = [f"{np.dtype(port['dtype'])} {tuple(port['shape'].tolist())}" for port in ports]
         expected = [f"{dtype or np.dtype(ports[0]['dtype'])} {shape}"] if ports else ["one"]
         if found != expected:
@@ -133,7 +144,9 @@ def open_network(
     try:
         # Size first, to refuse a file that has grown to gigabytes without reading it.
         size = path.stat().st_size if path.is_file() else None
-        content = path.read_bytes() if size == network.bytes else b""
+        content = read_bytes(path, size) if size == network.bytes else b""
+    except UserError as error:
+        raise RefusedFileError(f"{network.file}: {error}") from None
     except OSError as error:
         raise RefusedFileError(f"{network.file}: cannot read it: {error.strerror}") from None
     if size is None:
@@ -147,7 +160,18 @@ def open_network(
             f"{network.file}: its SHA-256 is not that in the manifest: the file is damaged, or "
             "another one"
         )
+    try:
+        description = read_description(content)
+        check_description(description, content, network, task)
+        check_structure(memoryview(content)[: description.network_bytes])
+    except UserError as error:
+        raise RefusedFileError(f"{network.file}: {error}") from None
     return LoadedNetwork(network, task, content, **options)
+
+
+def _refusal(network: ExportedNetwork, what: str, error: Exception) -> RefusedFileError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return RefusedFileError(f"{network.file}: LiteRT cannot {what} it: {reason:.300}")
 
 
 def return_memory() -> None:

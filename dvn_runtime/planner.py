@@ -16,7 +16,9 @@ import numbers
 from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 
-from dvn_runtime.errors import UserError
+from dvn_runtime.errors import UserError, shortened
+
+_MOST_WEIGHT = 1e9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,8 +85,9 @@ def choose_levels(
     """
     tasks = list(dict.fromkeys(option.task for option in options))
     known = tasks if known_tasks is None else known_tasks
-    weights = _per_task(known, weights, 1.0, "weight", math.inf)
+    weights = _per_task(known, weights, 1.0, "weight", _MOST_WEIGHT)
     minima = _per_task(known, minimum_accuracy, 0.0, "minimum accuracy", 1.0)
+    optional = task_names(optional, "optional")
     _check_tasks(known, optional, "optional")
 
     alternatives = {}
@@ -112,10 +115,25 @@ def choose_levels(
     }
 
 
+def task_names(named: Collection[str], what: str) -> tuple[str, ...]:
+    """Checks that an argument is a collection of names.
+
+    Args:
+        named: the argument.
+        what: its name, for messages.
+
+    Raises:
+        UserError: if it is something else, such as a single text.
+    """
+    if isinstance(named, str):
+        raise UserError(f"{what} takes a sequence of task names, not the text {shortened(named)}")
+    if not isinstance(named, Collection) or not all(isinstance(name, str) for name in named):
+        raise UserError(f"{what} takes a sequence of task names, not {shortened(named)}")
+    return tuple(named)
+
+
 def _check_tasks(known: Collection[str], named: Collection[str], what: str) -> None:
     """Checks that all names are those of tasks."""
-    if isinstance(named, str):
-        raise UserError(f"{what} takes a sequence of task names, not the text {named!r}")
     for task in named:
         if task not in known:
             raise UserError(f"{what} names the unknown task {task!r}; there are {', '.join(known)}")
@@ -125,16 +143,15 @@ def _per_task(tasks, given, default, what, greatest) -> dict[str, float]:
     """Turns a number or a mapping into {task: number} for all tasks, and checks the numbers."""
     if not isinstance(given, Mapping):
         default, given = (default if given is None else given), {}
-    _check_tasks(tasks, given, what)
+    _check_tasks(tasks, task_names(given, what), what)
     numbers_of = {task: given.get(task, default) for task in tasks}
     for task, number in numbers_of.items():
-        if (
-            not isinstance(number, numbers.Real)
-            or not 0 <= number <= greatest
-            or math.isinf(number)
-        ):
-            limits = "at least 0" if math.isinf(greatest) else f"between 0 and {greatest:g}"
-            raise UserError(f"the {what} of task {task!r} must be {limits}, not {number!r}")
+        real = isinstance(number, numbers.Real) and not isinstance(number, bool)
+        if not real or not 0 <= number <= greatest:
+            limits = f"at least 0 and at most {greatest:g}" if greatest > 1 else "between 0 and 1"
+            raise UserError(
+                f"the {what} of task {task!r} must be {limits}, not {shortened(number)}"
+            )
     return numbers_of
 
 

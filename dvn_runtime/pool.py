@@ -4,9 +4,9 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 
-from dvn_runtime.errors import UserError
+from dvn_runtime.errors import RefusedFileError, UserError
 from dvn_runtime.manifest import ExportedNetwork
-from dvn_runtime.network import LoadedNetwork, RefusedFileError
+from dvn_runtime.network import LoadedNetwork
 
 
 class NetworkPool:

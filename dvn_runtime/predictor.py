@@ -1,5 +1,6 @@
 """Predictions for several tasks under one memory budget, which may change at any time."""
 
+import numbers
 import os
 import threading
 import warnings
@@ -8,7 +9,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from dvn_runtime.budget import PARAMETERS, Budget, parse_budget
-from dvn_runtime.errors import UserError
+from dvn_runtime.errors import RefusedFileError, UserError, shortened
 from dvn_runtime.images import check_images
 from dvn_runtime.manifest import (
     SUPPORTED_FORMATS,
@@ -19,8 +20,11 @@ from dvn_runtime.manifest import (
 )
 from dvn_runtime.network import open_network
 from dvn_runtime.plan import Plan
-from dvn_runtime.planner import Option, choose_levels
+from dvn_runtime.planner import Option, choose_levels, task_names
 from dvn_runtime.pool import NetworkPool
+from dvn_runtime.signature import Key
+
+_MOST_THREADS = 128
 
 
 class BudgetedPredictor:
@@ -48,9 +52,12 @@ class BudgetedPredictor:
         pack_weights: runs the networks with XNNPACK, which keeps a second, rearranged copy of
             the weights: resident memory was measured at about twice the file size, and speed
             at 2.7 times that of LiteRT's built-in kernels, which run without a copy.
+        key: the public key that must have signed the export: a PEM file, or the key's bytes.
+            None checks no signature; see "Exports from strangers" in the guide.
 
     Raises:
-        UserError: if the export folder cannot be used, or the budget is too small.
+        UserError: if the export folder cannot be used, is not signed by the key, or the budget
+            is too small.
 
     Example:
         >>> with BudgetedPredictor("export", budget="8MB") as predictor:
@@ -69,16 +76,24 @@ class BudgetedPredictor:
         tasks: Collection[str] | None = None,
         num_threads: int = 1,
         pack_weights: bool = True,
+        key: Key | None = None,
     ):
-        if num_threads < 1:
-            raise UserError(f"num_threads must be at least 1, not {num_threads}")
-        self._manifest = read_manifest(export_dir)
+        whole = isinstance(num_threads, numbers.Integral) and not isinstance(num_threads, bool)
+        if not whole or not 1 <= num_threads <= _MOST_THREADS:
+            raise UserError(
+                f"num_threads must be a whole number from 1 to {_MOST_THREADS}, "
+                f"not {shortened(num_threads)}"
+            )
+        if not isinstance(pack_weights, bool | np.bool_):
+            raise UserError(f"pack_weights must be True or False, not {shortened(pack_weights)}")
+        num_threads, pack_weights = int(num_threads), bool(pack_weights)
+        self._manifest = read_manifest(export_dir, key)
         self._networks = _usable_networks(self._manifest, format, tasks)
         served = {network.task for network in self._networks}
         self._tasks = {name: t for name, t in self._manifest.tasks.items() if name in served}
         self._weights = weights
         self._minimum_accuracy = minimum_accuracy
-        self._optional = optional
+        self._optional = task_names(optional, "optional")
         # Replaced, never mutated: other threads may be reading it. A refused file stays refused,
         # so that not every change of the budget hashes it and warns of it again.
         self._refused: dict[ExportedNetwork, str] = {}
@@ -112,12 +127,17 @@ class BudgetedPredictor:
             UserError: if the task is unknown or left out, or the networks cannot take the images.
         """
         images = check_images(images, self.task(task))
-        with self._pool.borrow(task) as network:
-            if network is None:
-                reasons = [why for refused, why in self._refused.items() if refused.task == task]
-                reasons = reasons or [f"it is optional, and the budget is {self._budget}"]
-                raise UserError(f"task {task!r} is left out: {'; '.join(reasons)}")
-            return network.predict(images)
+        while True:
+            with self._pool.borrow(task) as network:
+                if network is None:
+                    reasons = [why for other, why in self._refused.items() if other.task == task]
+                    reasons = reasons or [f"it is optional, and the budget is {self._budget}"]
+                    raise UserError(f"task {task!r} is left out: {'; '.join(reasons)}")
+                try:
+                    return network.predict(images)
+                except RefusedFileError as error:
+                    refused, reason = network.network, str(error)
+            self._warn(self._refuse(refused, reason))  # another level takes its place
 
     def set_budget(self, budget: str | int | Budget | None) -> None:
         """Loads and frees networks to fit a new budget; returns when that is done.
@@ -150,8 +170,8 @@ class BudgetedPredictor:
         Raises:
             UserError: if there is no such task.
         """
-        if name not in self._tasks:
-            raise UserError(f"unknown task {name!r}; there are {', '.join(self._tasks)}")
+        if not isinstance(name, str) or name not in self._tasks:
+            raise UserError(f"unknown task {shortened(name)}; there are {', '.join(self._tasks)}")
         return self._tasks[name]
 
     def classes(self, task: str) -> tuple[str, ...]:
@@ -176,18 +196,30 @@ class BudgetedPredictor:
 
     def _change_budget(self, budget: Budget) -> list[str]:
         """Loads and frees networks to fit a budget; returns why files were refused."""
+        with self._change_lock:
+            return self._load_for(budget)
+
+    def _load_for(self, budget: Budget) -> list[str]:
+        """As `_change_budget`, for a thread that holds the lock."""
         cost = _parameters if budget.measure == PARAMETERS else _bytes
         reasons = []
-        with self._change_lock:
-            wanted = self._choose(budget, cost)
-            with self._pool.changing():
-                self._budget = budget
-                while errors := self._pool.change_to(wanted, budget.limit, cost):
-                    refused = {wanted[task]: str(error) for task, error in errors.items()}
-                    self._refused = {**self._refused, **refused}
-                    reasons += refused.values()
-                    wanted = self._choose(budget, cost)
+        wanted = self._choose(budget, cost)
+        with self._pool.changing():
+            self._budget = budget
+            while errors := self._pool.change_to(wanted, budget.limit, cost):
+                refused = {wanted[task]: str(error) for task, error in errors.items()}
+                self._refused = {**self._refused, **refused}
+                reasons += refused.values()
+                wanted = self._choose(budget, cost)
         return reasons
+
+    def _refuse(self, network: ExportedNetwork, reason: str) -> list[str]:
+        """Refuses a network that cannot run, and loads another; returns why files were refused."""
+        with self._change_lock:
+            if network in self._refused:  # by another thread meanwhile
+                return []
+            self._refused = {**self._refused, network: reason}
+            return [reason, *self._load_for(self._budget)]
 
     def _warn(self, reasons: list[str]) -> None:
         for reason in reasons:
@@ -239,6 +271,8 @@ def _usable_networks(
         raise UserError(
             f"{manifest.folder} holds no {format} networks: export with --format={format}"
         )
+    if tasks is not None:
+        tasks = task_names(tasks, "tasks")
     for task in served if tasks is None else tasks:
         if task not in served:
             raise UserError(f"no {format} network of task {task!r}; there are {', '.join(served)}")

@@ -29,6 +29,9 @@ _BUNDLE = flags.DEFINE_list(
 _RAW = flags.DEFINE_bool(
     "raw", False, "Write networks that take uint8 images and return probabilities."
 )
+_SIGN = flags.DEFINE_string(
+    "sign", None, "PEM file of the Ed25519 private key to sign the manifest with."
+)
 _DATA_DIR = programs.define_data_dir_flag()
 programs.define_gin_import_flag()
 
@@ -41,6 +44,7 @@ def main(_):
 
     where = {"export_dir": _EXPORT_DIR.value, "raw": _RAW.value, "data_dir": _DATA_DIR.value}
     where["imports"] = imports
+    where["sign"] = _SIGN.value
     if _BUNDLE.value:
         export.export_bundle(_RUN_DIR.value, _BUNDLE.value, **where)
     else:

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dvn_tf.export.metadata import network_metadata
+from dvn_tf.export.metadata import network_metadata, refusals_of_libraries
 from dvn_tf.export.saved_model import write_extra
 from dvn_tf.files import atomic_folder
 from dvn_tf.networks.convolution import locate, take_block
@@ -71,7 +71,12 @@ class Bundle:
         return own + sum(head.count_params() for head in self._heads)
 
     def write(self, path: pathlib.Path) -> None:
-        """Writes the SavedModel's folder; further signatures "<task>_class_names" name classes."""
+        """Writes the SavedModel's folder, whole or not at all."""
+        with atomic_folder(path) as temporary:
+            self.fill(temporary)
+
+    def fill(self, folder: pathlib.Path) -> None:
+        """Fills an empty folder; further signatures "<task>_class_names" name classes."""
         archive = keras.export.ExportArchive()
         tasks = {}
         for (signature, function), name in zip(self.functions.items(), self.names, strict=True):
@@ -87,9 +92,9 @@ class Bundle:
                 },
                 input_signature=[],
             )
-        with atomic_folder(path) as temporary:
-            archive.write_out(str(temporary), verbose=False)
-            write_extra(temporary, {"signatures": self.metadata()})
+        with refusals_of_libraries():
+            archive.write_out(str(folder), verbose=False)
+            write_extra(folder, {"signatures": self.metadata()})
 
     def group(self, units: Units) -> Units:
         """The units of the kernel that a virtual network with these units finds its own in."""

@@ -5,14 +5,18 @@ import os
 import pathlib
 from collections.abc import Sequence
 
+from dvn_runtime.description import read_description
+from dvn_runtime.manifest import SUPPORTED_FORMATS
+from dvn_runtime.structure import check_structure
 from dvn_tf.data import TaskData
 from dvn_tf.errors import UserError
 from dvn_tf.export.accuracy import accuracy_entry, calibration_images, load_images
 from dvn_tf.export.bundle import Bundle
-from dvn_tf.export.formats import FORMATS, checked_formats, write_file
-from dvn_tf.export.manifest import file_facts, open_manifest
+from dvn_tf.export.formats import FORMATS, checked_formats, writing_file
+from dvn_tf.export.manifest import ManifestWriter, file_facts, open_manifest
 from dvn_tf.export.selection import select_bundle, select_networks
 from dvn_tf.export.slim import SlimNetwork, slim_network
+from dvn_tf.files import atomic_folder
 from dvn_tf.tasks import output_name
 from dvn_tf.training import configuration
 from dvn_tf.training.run_folder import RunFolder
@@ -27,6 +31,7 @@ def export_run(
     raw: bool = False,
     data_dir: str | os.PathLike | None = None,
     imports: Sequence[str] = (),
+    sign: str | os.PathLike | None = None,
 ) -> dict:
     """Writes each virtual network of a finished run as a plain network, in each format.
 
@@ -41,19 +46,22 @@ def export_run(
         data_dir: the folder of TFDS, for measuring accuracies; None is TFDS's own.
         imports: Python modules of yours that the run needs, such as a backbone's. They are imported
             first, and the run's config.gin may import no others.
+        sign: the file of an Ed25519 private key that signs the manifest; None does not sign.
 
     Returns:
         The content of `manifest.json`.
 
     Raises:
-        UserError: if the run, the folder or a setting cannot be used, or a package is missing.
+        UserError: if the run, the folder, the key or a setting cannot be used, if a package is
+            missing, or if a file cannot be written. Files that were finished before are complete
+            and listed in the manifest.
     """
     formats = checked_formats(formats)
     configuration.import_modules(imports)
     folder = RunFolder(run_dir)
     network = folder.load_model()
     chosen = [network.virtual_networks[name] for name in select_networks(network, task, level)]
-    manifest = open_manifest(folder, network, export_dir)
+    manifest = open_manifest(folder, network, export_dir, sign)
     required = any(FORMATS[name].calibrated for name in formats)
     images = load_images(folder, {info.name for info, _, _ in chosen}, data_dir, required, imports)
     costs = network.costs()
@@ -62,7 +70,6 @@ def export_run(
         cost = costs[output_name(info.name, number)]
         for name in formats:
             path = pathlib.Path(name, f"{slim.name}{FORMATS[name].suffix}")
-            measured = _export_file(slim, name, manifest.folder / path, images.get(info.name))
             entry = {
                 "file": path.as_posix(),
                 "format": name,
@@ -73,9 +80,8 @@ def export_run(
                 "output": slim.output,
                 "parameters": cost.parameters,
                 "parameters_paper": cost.parameters_paper,
-                **measured,
             }
-            manifest.add(entry)
+            _export_file(slim, manifest, entry, images.get(info.name))
             print(_line(entry["file"], entry["bytes"], entry["accuracy"]), flush=True)
     print(f"\nWrote {len(chosen) * len(formats)} files and manifest.json to {manifest.folder}/")
     return manifest.content()
@@ -88,6 +94,7 @@ def export_bundle(
     raw: bool = False,
     data_dir: str | os.PathLike | None = None,
     imports: Sequence[str] = (),
+    sign: str | os.PathLike | None = None,
 ) -> dict:
     """Writes several virtual networks of a finished run as one SavedModel with shared weights.
 
@@ -98,61 +105,70 @@ def export_bundle(
         raw: as for `export_run`.
         data_dir: as for `export_run`.
         imports: as for `export_run`.
+        sign: as for `export_run`.
 
     Returns:
         The content of `manifest.json`.
 
     Raises:
-        UserError: if the run, the folder or a name cannot be used.
+        UserError: if the run, the folder, the key or a name cannot be used, or if the files
+            cannot be written.
     """
     checked_formats(["tf_saved_model"])
     configuration.import_modules(imports)
     folder = RunFolder(run_dir)
     network = folder.load_model()
     outputs = select_bundle(network, names)
-    manifest = open_manifest(folder, network, export_dir)
+    manifest = open_manifest(folder, network, export_dir, sign)
     tasks = {name.rsplit("/", 1)[0] for name in outputs}
     images = load_images(folder, tasks, data_dir, imports=imports)
     bundle = Bundle(network, outputs, raw)
     complete = len(outputs) == len(network.virtual_networks)
     path = pathlib.Path("bundle", "all" if complete else _joined(bundle.functions))
-    try:
-        bundle.write(manifest.folder / path)
-    except OSError as error:
-        raise _cannot_write(manifest.folder / path, error) from error
-    signatures = bundle.metadata()
-    for signature in signatures:
-        name, data = signature["signature"], images.get(signature["task"])
-        run = FORMATS["tf_saved_model"].open(manifest.folder / path, signature=name)
-        signature |= accuracy_entry(run, data, signature["input"]["dtype"])
-        print(f"  {_line(name, None, signature['accuracy'])}", flush=True)
     entry = {
         "file": path.as_posix(),
         "format": "tf_saved_model",
         "units": list(bundle.units),
-        "signatures": signatures,
+        "signatures": bundle.metadata(),
         "parameters": bundle.count_parameters(),
-        **file_facts(manifest.folder / path),
     }
-    manifest.add_bundle(entry)
+    with manifest.update() as add, atomic_folder(manifest.folder / path) as temporary:
+        bundle.fill(temporary)
+        for signature in entry["signatures"]:
+            name, data = signature["signature"], images.get(signature["task"])
+            run = FORMATS["tf_saved_model"].open(temporary, signature=name)
+            signature |= accuracy_entry(run, data, signature["input"]["dtype"])
+            print(f"  {_line(name, None, signature['accuracy'])}", flush=True)
+        entry |= file_facts(temporary)
+        add(entry, bundle=True)
     print(_line(entry["file"], entry["bytes"], None))
     print(f"\nWrote {len(outputs)} virtual networks as one SavedModel to {manifest.folder / path}/")
     return manifest.content()
 
 
-def _export_file(slim: SlimNetwork, name: str, path: pathlib.Path, data: TaskData | None) -> dict:
-    """Writes one file, and measures its accuracy and size by running that very file."""
+def _export_file(
+    slim: SlimNetwork, manifest: ManifestWriter, entry: dict, data: TaskData | None
+) -> None:
+    """Writes one file and its entry; accuracy and size are measured with that very file."""
+    name, path = entry["format"], manifest.folder / entry["file"]
     samples = None if data is None else calibration_images(data.train.images)
+    with manifest.update() as add, writing_file(name, slim, path, samples) as temporary:
+        run = FORMATS[name].open(temporary)
+        entry |= accuracy_entry(run, data, entry["input"]["dtype"]) | file_facts(temporary)
+        if name in SUPPORTED_FORMATS:
+            entry["network_sha256"] = _network_hash(entry["file"], temporary)
+        add(entry)
+
+
+def _network_hash(name: str, path: pathlib.Path) -> str:
+    """The hash of the network in a LiteRT file, which is checked as the device checks it."""
+    content = path.read_bytes()
+    description = read_description(content)
     try:
-        write_file(name, slim, path, samples)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    dtype = FORMATS[name].input_dtype or slim.input_dtype
-    return accuracy_entry(FORMATS[name].open(path), data, dtype) | file_facts(path)
-
-
-def _cannot_write(path: pathlib.Path, error: OSError) -> UserError:
-    return UserError(f"cannot write {path}: {error.strerror or error}")
+        check_structure(memoryview(content)[: description.network_bytes])
+    except UserError as error:
+        print(f"warning: dvn_runtime will not load {name}: {error}", flush=True)
+    return description.values["network_sha256"]
 
 
 def _joined(names) -> str:

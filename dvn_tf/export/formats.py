@@ -1,8 +1,9 @@
 """What a file format of exports is, and the register of all formats."""
 
+import contextlib
 import importlib
 import pathlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import keras
@@ -11,6 +12,7 @@ import numpy as np
 from dvn_tf.errors import UserError
 from dvn_tf.export.keras_format import KerasFormat
 from dvn_tf.export.litert_format import LiteRTFormat, LiteRTInt8Format
+from dvn_tf.export.metadata import refusals_of_libraries
 from dvn_tf.export.onnx_format import OnnxFormat
 from dvn_tf.export.saved_model_format import SavedModelFormat
 from dvn_tf.export.slim import SlimNetwork
@@ -130,13 +132,38 @@ def write_file(name: str, slim: SlimNetwork, path: pathlib.Path, samples=None) -
         samples: training images, for formats that are calibrated.
 
     Raises:
-        UserError: if the format needs training images and there are none.
+        UserError: if the format needs training images and there are none, or if the file cannot
+            be written.
+    """
+    with writing_file(name, slim, path, samples):
+        pass
+
+
+@contextlib.contextmanager
+def writing_file(
+    name: str, slim: SlimNetwork, path: pathlib.Path, samples=None
+) -> Iterator[pathlib.Path]:
+    """Writes a network in a format, and yields the file before it gets its name.
+
+    Args:
+        name: the format.
+        slim: the network.
+        path: the name that the file or folder gets when the context ends.
+        samples: training images, for formats that are calibrated.
+
+    Raises:
+        UserError: as `write_file`.
     """
     chosen = FORMATS[name]
     if chosen.calibrated and samples is None:
         raise UserError(f"the format {name} needs training images: give --data_dir")
     with (atomic_file if chosen.suffix else atomic_folder)(path) as temporary:
-        chosen.write(slim, temporary, samples)
+        try:
+            with refusals_of_libraries():
+                chosen.write(slim, temporary, samples)
+        except UserError as error:  # it may name the temporary file
+            raise UserError(str(error).replace(str(temporary), str(path))) from error
+        yield temporary
 
 
 def _check_packages(chosen: Format) -> None:

@@ -15,10 +15,10 @@ class KerasFormat:
 
     def write(self, slim, path, samples=None):
         """Writes a file with the network's metadata inside."""
-        from dvn_tf.export.metadata import add_to_archive
+        from dvn_tf.export.metadata import write_described
+        from dvn_tf.training.keras_file import keras_file
 
-        slim.model.save(path)
-        add_to_archive(path, slim.metadata())
+        write_described(path, keras_file(slim.model), slim.metadata())
 
     def open(self, path, threads=None):
         """Loads a file into Keras."""

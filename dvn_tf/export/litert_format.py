@@ -1,8 +1,6 @@
 """Slim networks as LiteRT (TensorFlow Lite) files, in float32 and in 8-bit integers."""
 
 import os
-import pathlib
-import tempfile
 
 
 class LiteRTFormat:
@@ -25,18 +23,17 @@ class LiteRTFormat:
         """Converts a SavedModel of the network."""
         import tensorflow as tf
 
-        from dvn_tf.export.metadata import add_to_archive
-        from dvn_tf.export.saved_model import write_saved_model
+        from dvn_tf.export.metadata import with_hash, write_described
+        from dvn_tf.export.saved_model import temporary_saved_model
 
         dtype = self.input_dtype or slim.input_dtype
-        with tempfile.TemporaryDirectory() as folder:
-            write_saved_model(slim, pathlib.Path(folder), dtype)
+        with temporary_saved_model(slim, path, dtype) as folder:
             converter = tf.lite.TFLiteConverter.from_saved_model(
-                folder, signature_keys=["serving_default"]
+                str(folder), signature_keys=["serving_default"]
             )
             self.configure(converter, samples)
-            path.write_bytes(converter.convert())
-        add_to_archive(path, slim.metadata(dtype))
+            network = converter.convert()
+        write_described(path, network, with_hash(slim.metadata(dtype), network))
 
     def configure(self, converter, samples) -> None:
         """Sets what a `tf.lite.TFLiteConverter` does to the network: nothing, for float32."""

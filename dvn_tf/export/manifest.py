@@ -3,14 +3,19 @@
 `dvn_runtime.manifest` reads it, and defines the version of its format.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
+from collections.abc import Callable, Iterator
 
+from dvn_runtime.files import JSON_LIMIT, parse_json, read_bytes
 from dvn_runtime.manifest import FORMAT_VERSION, MANIFEST_FILE
+from dvn_runtime.signature import check_signature
 from dvn_tf.errors import UserError
-from dvn_tf.files import clear_partial, write_json
+from dvn_tf.export.signature import SIGNATURE_FILE, read_private_key
+from dvn_tf.files import atomic_file, clear_partial
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.training.run_folder import RunFolder
 
@@ -21,29 +26,59 @@ class ManifestWriter:
     Args:
         folder: the export folder.
         about: scenario, method, seed, backbone and tasks of the run.
+        key: the Ed25519 private key to sign the manifest with; None leaves it unsigned, and
+            removes the signature over an earlier one.
 
     Raises:
-        UserError: if the folder holds the export of another run, or a damaged manifest.
+        UserError: if the folder holds the export of another run, a damaged manifest or, with a
+            key, one that the key has not signed.
     """
 
-    def __init__(self, folder: pathlib.Path, about: dict):
+    def __init__(self, folder: pathlib.Path, about: dict, key=None):
         self.folder = folder
+        self._key = key
         self.path = folder / MANIFEST_FILE
         # Through JSON, to compare with what a file holds.
         self.about = json.loads(json.dumps({"format_version": FORMAT_VERSION, **about}))
         self.files, self.bundles = {}, {}
-        if self.path.exists():
+        if os.path.lexists(self.path):
             self._read()
 
-    def add(self, entry: dict) -> None:
-        """Adds or replaces the entry of one file, and writes the manifest."""
-        self.files[entry["file"]] = entry
-        self._write()
+    @contextlib.contextmanager
+    def update(self) -> Iterator[Callable[..., None]]:
+        """Yields a function that adds or replaces the entry of a file, or of a bundle.
 
-    def add_bundle(self, entry: dict) -> None:
-        """Adds or replaces the entry of one bundle, and writes the manifest."""
-        self.bundles[entry["file"]] = entry
-        self._write()
+        It writes the new manifest beside the old one, which is replaced when the context ends.
+        Within it, write the file first, then call the function, and rename the file last: a
+        disk that is too full for file and manifest is noticed before either is replaced, and
+        no entry names a file that is not there.
+        """
+        with contextlib.ExitStack() as stack:
+            # Left in the opposite order: the manifest is replaced before its signature.
+            signature = stack.enter_context(self._signature_file()) if self._key else None
+            temporary = stack.enter_context(atomic_file(self.path))
+
+            def add(entry: dict, bundle: bool = False) -> None:
+                entries = self.bundles if bundle else self.files
+                entries[entry["file"]] = entry
+                content = (json.dumps(self.content(), indent=2) + "\n").encode()
+                temporary.write_bytes(content)
+                if signature:
+                    signature.write_bytes(self._key.sign(content))
+
+            before = dict(self.files), dict(self.bundles)
+            try:
+                yield add
+            except BaseException:
+                self.files, self.bundles = before
+                raise
+        if not self._key:
+            self._remove_signature()
+
+    def add(self, entry: dict) -> None:
+        """Adds or replaces the entry of a file that is there, and writes the manifest."""
+        with self.update() as add:
+            add(entry)
 
     def content(self) -> dict:
         """The manifest as written."""
@@ -51,8 +86,11 @@ class ManifestWriter:
         return content | ({"bundles": list(self.bundles.values())} if self.bundles else {})
 
     def _read(self) -> None:
+        text = read_bytes(self.path, JSON_LIMIT)
+        if self._key:
+            self._check_signature(text)
         try:
-            content = json.loads(self.path.read_text(encoding="utf-8"))
+            content = parse_json(text, self.path)
             files = {entry["file"]: entry for entry in content.pop("files")}
             bundles = {entry["file"]: entry for entry in content.pop("bundles", [])}
         except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -67,26 +105,49 @@ class ManifestWriter:
             )
         self.files, self.bundles = files, bundles
 
-    def _write(self) -> None:
-        write_json(self.path, self.content())
+    def _check_signature(self, text: bytes) -> None:
+        public = self._key.public_key().public_bytes_raw()
+        try:
+            check_signature(text, self.folder, public)
+        except UserError as error:
+            raise UserError(
+                f"--sign vouches for every file in {self.folder}, but the key has not signed what "
+                f"is there ({error}): choose another --export_dir, or delete that folder"
+            ) from None
+
+    def _signature_file(self):
+        return atomic_file(self.folder / SIGNATURE_FILE, 64)
+
+    def _remove_signature(self) -> None:
+        """Removes the signature over an earlier manifest, which does not fit any more."""
+        path = self.folder / SIGNATURE_FILE
+        if os.path.lexists(path):
+            path.unlink()
+            print(f"Removed {path}: it does not fit the new manifest, which is not signed.")
 
 
-def open_manifest(run: RunFolder, network: DeepVirtualNetwork, export_dir=None) -> ManifestWriter:
+def open_manifest(
+    run: RunFolder, network: DeepVirtualNetwork, export_dir=None, sign=None
+) -> ManifestWriter:
     """Creates the export folder of a run if needed, and opens its manifest.
 
     Args:
         run: the run's folder.
         network: its network.
         export_dir: the export folder; None is <run>/export.
+        sign: the file of the private key to sign the manifest with, see `read_private_key`.
 
     Raises:
-        UserError: if the folder cannot be written to, or holds the export of another run.
+        UserError: if the folder cannot be written to, holds the export of another run, or one
+            that the key has not signed, or if the key cannot be used.
     """
+    key = None if sign is None else read_private_key(sign)
     folder = pathlib.Path(export_dir) if export_dir else run.path / "export"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make the export folder {folder}: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot make the export folder {folder}: {reason}") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f"cannot write to the export folder {folder}: choose another --export_dir")
     clear_partial(folder)
@@ -109,6 +170,7 @@ def open_manifest(run: RunFolder, network: DeepVirtualNetwork, export_dir=None) 
                 for task in network.tasks
             },
         },
+        key,
     )
 
 

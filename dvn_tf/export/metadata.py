@@ -4,15 +4,25 @@ A `.keras` file is a zip archive, and a LiteRT file may end in one (this is how 
 packs associated files): `unzip -p FILE description.json` prints the metadata.
 """
 
+import contextlib
+import errno
+import hashlib
+import io
 import json
+import os
 import pathlib
 import zipfile
+from collections.abc import Iterator
 
+from dvn_runtime.description import DESCRIPTION_FILE
+from dvn_tf.errors import UserError
+from dvn_tf.files import writing
 from dvn_tf.tasks import TaskInfo
 from dvn_tf.units import Units
 
-METADATA_FILE = "description.json"
+METADATA_FILE = DESCRIPTION_FILE
 LABELS_FILE = "labels.txt"
+_REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
 
 
 def network_metadata(
@@ -42,13 +52,49 @@ def network_metadata(
     }
 
 
-def add_to_archive(path: pathlib.Path, metadata: dict) -> None:
-    """Appends metadata, and the class names one a line, to a file as zip members."""
+def write_described(path: pathlib.Path, content: bytes, metadata: dict) -> None:
+    """Writes a file with metadata, and the class names one a line, appended as zip members.
+
+    Args:
+        path: the file to write.
+        content: what the members are appended to.
+        metadata: see `network_metadata`.
+
+    Raises:
+        UserError: if the file cannot be written; it says how much space was needed.
+    """
+    file = io.BytesIO(content)
     members = {
         METADATA_FILE: json.dumps(metadata, indent=2),
         LABELS_FILE: "\n".join(metadata["class_names"]) + "\n",
     }
-    with zipfile.ZipFile(path, "a") as archive:
+    with zipfile.ZipFile(file, "a") as archive:
         for name, text in members.items():
             # `ZipInfo` has no date, so that the same network gives the same bytes.
             archive.writestr(zipfile.ZipInfo(name), text)
+    with writing(path, len(file.getbuffer())):
+        path.write_bytes(file.getbuffer())
+
+
+def with_hash(metadata: dict, network: bytes) -> dict:
+    """Metadata with the hash of the network that it describes.
+
+    Args:
+        metadata: see `network_metadata`.
+        network: the file without its metadata.
+    """
+    return {**metadata, "network_sha256": hashlib.sha256(network).hexdigest()}
+
+
+@contextlib.contextmanager
+def refusals_of_libraries() -> Iterator[None]:
+    """Turns what libraries in C++ make of a full or read-only disk into an `OSError` again."""
+    try:
+        yield
+    except (OSError, UserError):
+        raise
+    except Exception as error:
+        for number in _REFUSALS:
+            if os.strerror(number).lower() in str(error).lower():
+                raise OSError(number, os.strerror(number)) from error
+        raise

@@ -2,8 +2,6 @@
 
 import json
 import logging
-import pathlib
-import tempfile
 
 _OPSET = 17  # of 2022: every runtime in use reads it
 
@@ -28,16 +26,16 @@ class OnnxFormat:
         import onnx
         from tf2onnx import convert, tf_loader
 
-        from dvn_tf.export.saved_model import write_saved_model
+        from dvn_tf.export.saved_model import temporary_saved_model
+        from dvn_tf.files import writing
 
         # TensorFlow warns of deprecated functions that tf2onnx calls.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
-        with tempfile.TemporaryDirectory() as folder:
-            # From a SavedModel: tf2onnx's from_function would turn the constants of the
-            # normalization into inputs.
-            write_saved_model(slim, pathlib.Path(folder), slim.input_dtype)
+        # From a SavedModel: tf2onnx's from_function would turn the constants of the normalization
+        # into inputs.
+        with temporary_saved_model(slim, path, slim.input_dtype) as folder:
             graph, inputs, outputs, names = tf_loader.from_saved_model(
-                folder, None, None, "serve", ["serving_default"], return_tensors_to_rename=True
+                str(folder), None, None, "serve", ["serving_default"], return_tensors_to_rename=True
             )
         network, _ = convert.from_graph_def(
             graph,
@@ -49,7 +47,9 @@ class OnnxFormat:
         )
         properties = {key: json.dumps(value) for key, value in slim.metadata().items()}
         onnx.helper.set_model_props(network, properties)
-        onnx.save(network, path)
+        content = network.SerializeToString()
+        with writing(path, len(content)):
+            path.write_bytes(content)
 
     def open(self, path, threads=None):
         """Loads a file into ONNX Runtime, on the CPU."""

@@ -1,7 +1,10 @@
 """SavedModels of slim networks, from which LiteRT and ONNX files are converted too."""
 
+import contextlib
 import json
 import pathlib
+import shutil
+from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
@@ -33,6 +36,28 @@ def write_saved_model(slim: SlimNetwork, folder: pathlib.Path, input_dtype: str)
         input_signature=[],
     )
     archive.write_out(str(folder), verbose=False)
+
+
+@contextlib.contextmanager
+def temporary_saved_model(
+    slim: SlimNetwork, path: pathlib.Path, input_dtype: str
+) -> Iterator[pathlib.Path]:
+    """Yields a SavedModel beside a file that is converted from it, and removes it at the end.
+
+    Both need space on the same disk, so that a message about it is right.
+
+    Args:
+        slim: the network.
+        path: the file.
+        input_dtype: dtype of the images, "uint8" or "float32".
+    """
+    folder = path.with_name(f"{path.name}.saved_model")
+    try:
+        folder.mkdir()
+        write_saved_model(slim, folder, input_dtype)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_extra(folder: pathlib.Path, metadata: dict) -> None:

@@ -164,7 +164,7 @@ def test_a_folder_that_holds_another_export(run_dir, exported, tmp_path):
 
 def test_a_full_disk_is_reported(run_dir, tmp_path, monkeypatch):
     monkeypatch.setattr(FORMATS["keras"], "write", _fail)
-    with pytest.raises(dvn_tf.UserError, match=r"cannot write .*: No space left on device"):
+    with pytest.raises(dvn_tf.UserError, match=r"cannot write .*: no space is left on the device"):
         export.export_run(run_dir, tmp_path, ["keras"])
     assert not (tmp_path / "manifest.json").exists()
 
@@ -180,7 +180,7 @@ def test_a_folder_left_half_written(run_dir, exported, tmp_path):
     (saved / "digits_0-4_level1").rename(saved / ".old-digits_0-4_level1")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dvn_tf.export.saved_model.write_saved_model", _fail)
-        with pytest.raises(dvn_tf.UserError, match="No space left on device"):
+        with pytest.raises(dvn_tf.UserError, match="no space is left on the device"):
             export.export_run(run_dir, folder, ["tf_saved_model"], "digits_0-4", 1)
     assert file_facts(saved) == before
     assert not list(folder.rglob(".*"))

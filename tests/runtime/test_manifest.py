@@ -1,5 +1,7 @@
 """Wrong manifests: each is an error that names the entry, and nothing is loaded."""
 
+import os
+
 import pytest
 
 from dvn_runtime import BudgetedPredictor
@@ -58,12 +60,24 @@ def no_manifest(export):
     (export.folder / "manifest.json").unlink()
 
 
+def pipe_for_a_manifest(export):
+    no_manifest(export)
+    os.mkfifo(export.folder / "manifest.json")
+
+
+def folder_for_a_manifest(export):
+    no_manifest(export)
+    (export.folder / "manifest.json").mkdir()
+
+
 _KEYS = ("format", "task", "level", "units", "input", "output", "sha256", "accuracy", "bytes")
 _KEYS += ("parameters", "parameters_paper", "test_examples")
 FIRST = ("files", 0)
 COLOURS = ("tasks", "colours")
 MANIFESTS = {
     "missing": (no_manifest, "cannot read .*manifest.json"),
+    "a pipe": (pipe_for_a_manifest, "not a regular file"),
+    "a folder": (folder_for_a_manifest, "not a regular file"),
     "empty": (text(lambda b: b""), "not a manifest"),
     "cut": (text(lambda b: b[: len(b) // 2]), "not a manifest"),
     "not text": (text(lambda b: b"\xff\xfe\x00" + b), "not a manifest"),
@@ -88,7 +102,7 @@ MANIFESTS = {
     "too few names": (edited([*COLOURS, "class_names"], ["a"]), "'class_names' is"),
     "names of numbers": (edited([*COLOURS, "class_names"], [1, 2, 3, 4]), "'class_names' is"),
     "mean too long": (edited([*COLOURS, "mean"], [1.0, 2.0]), "'mean' is"),
-    "std not a number": (edited([*COLOURS, "std"], [float("nan")]), "'std' is"),
+    "std not a number": (edited([*COLOURS, "std"], [float("nan")]), "NaN is not finite"),
     "no files": (edited(["files"], None), "no 'files'"),
     "files an object": (edited(["files"], {}), "'files' is"),
     "a file of text": (edited(FIRST, "x"), r"files\[0\] is not"),
@@ -102,10 +116,16 @@ MANIFESTS = {
     "level 0": (edited([*FIRST, "level"], 0), "'level' is 0"),
     "level true": (edited([*FIRST, "level"], True), "'level' is True"),
     "bytes 0": (edited([*FIRST, "bytes"], 0), "'bytes' is 0"),
+    "bytes of a terabyte": (edited([*FIRST, "bytes"], 2**40), "'bytes' is .* at most"),
+    "a million classes": (edited([*COLOURS, "num_classes"], 2**21), "'num_classes' is"),
+    "images of gigabytes": (edited([*COLOURS, "image_shape"], [2**15, 2**15, 3]), "'image_shape'"),
+    "a number of 400 digits": (edited([*FIRST, "level"], 10**400), "is too large"),
+    "hash of the network not text": (edited([*FIRST, "network_sha256"], 1), "'network_sha256' is"),
+    "hash of the network short": (edited([*FIRST, "network_sha256"], "a"), "'network_sha256' is"),
     "bytes a fraction": (edited([*FIRST, "bytes"], 10.5), "'bytes' is 10.5"),
     "parameters negative": (edited([*FIRST, "parameters"], -1), "'parameters' is -1"),
     "accuracy in percent": (edited([*FIRST, "accuracy"], 91.2), "'accuracy' is 91.2"),
-    "accuracy not a number": (edited([*FIRST, "accuracy"], float("nan")), "'accuracy' is nan"),
+    "accuracy not a number": (edited([*FIRST, "accuracy"], float("nan")), "NaN is not finite"),
     "accuracy as text": (edited([*FIRST, "accuracy"], "0.9"), "'accuracy' is '0.9'"),
     "short hash": (edited([*FIRST, "sha256"], "abc"), "'sha256' is 'abc'"),
     "hash no hexadecimal": (edited([*FIRST, "sha256"], "g" * 64), "'sha256' is"),

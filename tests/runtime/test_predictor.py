@@ -198,6 +198,8 @@ def test_classes_without_names_are_numbered(export):
     manifest = export.manifest()
     manifest["tasks"]["digits"]["class_names"] = []
     export.write_manifest(manifest)
+    for level in (1, 2, 3):
+        export.rewrite(export.entry("digits", level), class_names=[])
     with BudgetedPredictor(export.folder) as predictor:
         assert predictor.classes("digits") == ("class 0", "class 1", "class 2")
 
