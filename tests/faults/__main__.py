@@ -13,6 +13,7 @@ import random
 import sys
 import tempfile
 
+from experiments import framework_logs
 from tests.faults import disks
 from tests.faults.campaign import FAILED, Campaign, show, table
 from tests.faults.kinds import FAULTS
@@ -22,6 +23,7 @@ def main() -> int:
     """Runs the program and returns its exit status."""
     args = _arguments()
     disks.isolate("tests.faults", sys.argv[1:])
+    framework_logs.hide()
     with tempfile.TemporaryDirectory(prefix="faults-") as temporary:
         folder = pathlib.Path(args.keep or temporary).resolve()
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,7 +53,10 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--minutes", type=float, default=1, help="How long trials begin.")
     parser.add_argument(
-        "--seed", type=int, default=random.SystemRandom().randrange(10**6), help="By default random."
+        "--seed",
+        type=int,
+        default=random.SystemRandom().randrange(10**6),
+        help="By default random.",
     )
     parser.add_argument("--only", type=_trial, metavar="KIND:NUMBER", help="Repeat one trial.")
     parser.add_argument(

@@ -20,9 +20,8 @@ def damage_one(trial: Trial) -> None:
     epoch = trial.rng.choice((EPOCHS, EPOCHS, EPOCHS, EPOCHS - 1))
     file = _checkpoint(run / training.last_stage, epoch)
     trial.step(f"{training.module}, {file.name}: {trial.rng.choice(_DAMAGE)(file, trial.rng)}")
-    done = training.run(run, trial.folder)
-    checks.ended_well(done)
-    checks.same_run(run, trial.reference.run(training).folder, _is_checkpoint)
+    checks.ended_well(training.run(run, trial.folder))
+    _ended_alike(trial, training, run)
 
 
 @fault("all-checkpoints")
@@ -67,7 +66,12 @@ def move(trial: Trial) -> None:
 
 def _stops_or_ends_alike(trial: Trial, training, run: pathlib.Path) -> None:
     if checks.clean_end(training.run(run, trial.folder)):
-        checks.same_run(run, trial.reference.run(training).folder, _is_checkpoint)
+        _ended_alike(trial, training, run)
+
+
+def _ended_alike(trial: Trial, training, run: pathlib.Path) -> None:
+    older = _checkpoint(run / training.last_stage, EPOCHS - 1)
+    checks.same_run(run, trial.reference.run(training).folder, _is_checkpoint, unread=older)
 
 
 def _unfinished(trial: Trial, training) -> pathlib.Path:

@@ -63,13 +63,19 @@ def killed(done: Done, number: int) -> bool:
     return False
 
 
-def same_run(folder: pathlib.Path, reference: pathlib.Path, extra=lambda file: False) -> None:
+def same_run(
+    folder: pathlib.Path,
+    reference: pathlib.Path,
+    extra=lambda file: False,
+    unread: pathlib.Path | None = None,
+) -> None:
     """Fails unless two run folders are equal apart from times.
 
     Args:
         folder: the run after the fault.
         reference: the run that nothing disturbed.
         extra: says which further files the run may have.
+        unread: a damaged file that no program has a reason to read.
     """
     ours, theirs = files_of(folder), files_of(reference)
     if missing := sorted(theirs - ours):
@@ -78,6 +84,10 @@ def same_run(folder: pathlib.Path, reference: pathlib.Path, extra=lambda file: F
         raise Failure(f"{more[0]} is left behind")
     for file in sorted(theirs):
         suffix = pathlib.Path(file).suffix
+        if folder / file == unread:
+            continue
+        if not (folder / file).is_file():
+            raise Failure(f"{file} is no file after the run was finished")
         if suffix in (".keras", ".h5"):
             same_weights(folder / file, reference / file)
         elif suffix == ".json":

@@ -1,7 +1,6 @@
 """Ctrl-C at random moments: one line, status 130, and the same command goes on."""
 
 import functools
-import json
 import pathlib
 import shutil
 import signal

@@ -20,7 +20,9 @@ def kill_training(trial: Trial) -> None:
     trial.step(training.module)
     for _ in range(trial.rng.choice((1, 1, 2, 3))):
         start = functools.partial(training.start, run, trial.folder)
-        checks.killed(signals.strike(trial, start, run, undisturbed, signal.SIGKILL), signal.SIGKILL)
+        checks.killed(
+            signals.strike(trial, start, run, undisturbed, signal.SIGKILL), signal.SIGKILL
+        )
     checks.ended_well(training.run(run, trial.folder))
     checks.same_run(run, undisturbed.folder)
 

@@ -83,6 +83,10 @@ class Program:
         while time.monotonic() < end and not self._wait(0) and not children.read_text():
             time.sleep(0.01)
 
+    def sleep(self, seconds: float) -> None:
+        """Waits some seconds, or until the program ends."""
+        self._wait(seconds)
+
     def strike_after(self, seconds: float, number: int) -> Done:
         """Waits some seconds, sends a signal, and waits for the end."""
         self._wait(seconds)
@@ -158,9 +162,7 @@ def start_fresh(module: str, *arguments, folder: pathlib.Path) -> Program:
 
 def run(module: str, *arguments, folder: pathlib.Path, strike=None, file_limit=None) -> Done:
     """Like `start`, and waits for the end."""
-    return start(
-        module, *arguments, folder=folder, strike=strike, file_limit=file_limit
-    ).wait()
+    return start(module, *arguments, folder=folder, strike=strike, file_limit=file_limit).wait()
 
 
 def _output_files(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
@@ -169,5 +171,7 @@ def _output_files(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
 
 
 def _command(module: str, arguments: tuple[str, ...]) -> str:
-    shown = " ".join(argument if len(argument) < 200 else f"{argument[:60]}..." for argument in arguments)
+    shown = " ".join(
+        argument if len(argument) < 200 else f"{argument[:60]}..." for argument in arguments
+    )
     return f"{module} {shown}".encode("ascii", "backslashreplace").decode()

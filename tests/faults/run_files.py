@@ -34,9 +34,7 @@ def _resume(trial: Trial, run, damaged: str) -> None:
         (run / "results.json").unlink()
     ended = checks.clean_end(JOINT.run(run, trial.folder))
     if ended and damaged != "model.keras":
-        checks.same_weights(
-            run / "model.keras", trial.reference.run(JOINT).folder / "model.keras"
-        )
+        checks.same_weights(run / "model.keras", trial.reference.run(JOINT).folder / "model.keras")
 
 
 def _export(trial: Trial, run, damaged: str) -> None:
