@@ -4,6 +4,7 @@ Pure Python: nothing here knows of tensors. Tasks, levels and units are counted 
 as in the paper ("Deep Virtual Networks", Kim et al., CVPR 2019, section 3.2).
 """
 
+import contextlib
 import dataclasses
 import itertools
 import math
@@ -11,8 +12,10 @@ import operator
 from collections.abc import Sequence
 
 from dvn_tf.errors import UserError
+from dvn_tf.settings import checked, shown
 
 Units = tuple[int, ...]
+UNIT_LIMIT = 256  # units of a network, levels of a task, tasks: the paper has up to 4 of each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,22 +38,25 @@ class UnitPartition:
     fractions: tuple[float, ...]
 
     def __post_init__(self):
-        fractions = tuple(float(fraction) for fraction in self.fractions)
+        fractions = _numbers(float, self.fractions, "the channel fractions")
+        fractions = tuple(map(float, fractions))
         object.__setattr__(self, "fractions", fractions)
         if not fractions:
             raise UserError("a partition needs at least one unit: give a fraction for each unit")
         if not all(fraction > 0 for fraction in fractions):
-            raise UserError(f"every channel fraction must be positive, not {fractions}")
+            raise UserError(f"every channel fraction must be positive, not {shown(fractions)}")
         if not math.isclose(sum(fractions), 1.0, abs_tol=1e-6):
             raise UserError(
-                f"the channel fractions {fractions} sum to {sum(fractions):g}; they must sum to 1"
+                f"the channel fractions {shown(fractions)} sum to "
+                f"{sum(fractions):g}; they must sum to 1"
             )
 
     @classmethod
     def even(cls, num_units: int) -> "UnitPartition":
         """Divides the channels into `num_units` equal parts, as the paper does."""
-        if num_units < 1:
+        if checked(int, num_units, "the number of units") < 1:
             raise UserError(f"a network needs at least one unit, not {num_units}")
+        _check_limit(num_units, "units")
         return cls((1.0 / num_units,) * num_units)
 
     @classmethod
@@ -65,8 +71,9 @@ class UnitPartition:
             UserError: if the shares do not increase to 1.
         """
         # A fraction f of the channels has f**2 of the parameters: hence the square roots.
+        cumulative = _numbers(float, cumulative, "the parameter shares")
         if any(share < 0 for share in cumulative):
-            raise UserError(f"the parameter shares {tuple(cumulative)} must be positive")
+            raise UserError(f"the parameter shares {shown(cumulative)} must be positive")
         edges = [0.0, *(math.sqrt(share) for share in cumulative)]
         return cls(tuple(high - low for low, high in itertools.pairwise(edges)))
 
@@ -154,14 +161,16 @@ class UnitTable:
     def __post_init__(self):
         try:
             rows = tuple(
-                tuple(tuple(sorted(operator.index(unit) for unit in level)) for level in row)
-                for row in self.rows
+                tuple(tuple(sorted(map(_unit, _bounded(level)))) for level in _bounded(row))
+                for row in _bounded(self.rows)
             )
         except TypeError as error:
             raise UserError(
                 "a table is a sequence of rows (tasks) of levels of units, such as "
-                f"(((1,), (1, 2)), ((2,), (1, 2))), not {self.rows!r}"
+                f"(((1,), (1, 2)), ((2,), (1, 2))), not {shown(self.rows)}"
             ) from error
+        for part in (rows, *rows, *(level for row in rows for level in row)):
+            _check_limit(len(part), "tasks, levels and units")
         object.__setattr__(self, "rows", rows)
         if not rows or not all(rows):
             raise UserError("a table needs at least one task with at least one level")
@@ -172,6 +181,7 @@ class UnitTable:
         if self.num_units is None:
             highest = max((unit for row in rows for level in row for unit in level), default=0)
             object.__setattr__(self, "num_units", highest)
+        _check_limit(checked(int, self.num_units, "UnitTable.num_units"), "units")
         for task, row in enumerate(rows, start=1):
             self._check_row(task, row)
 
@@ -220,14 +230,19 @@ class UnitTable:
             UserError: if `num_levels` is more than the units, or a size is smaller than the one
                 before or more than the units.
         """
+        num_tasks = checked(int, num_tasks, "the number of tasks")
         num_units = num_tasks if num_units is None else num_units
+        num_units = checked(int, num_units, "the number of units")
+        num_levels = checked(int | None, num_levels, "the number of levels")
+        _check_limit(max(num_tasks, num_units, num_levels or 0), "tasks, units and levels")
         if num_tasks < 1 or num_units < 1:
             raise UserError(f"a table needs tasks and units, not {num_tasks} and {num_units}")
-        if level_sizes is None:
+        given = level_sizes is not None
+        if not given:
             level_sizes = range(1, (num_units if num_levels is None else num_levels) + 1)
-        elif num_levels not in (None, len(level_sizes)):
-            raise UserError(f"level_sizes {tuple(level_sizes)} do not name {num_levels} levels")
-        sizes = tuple(level_sizes)
+        sizes = _numbers(int, level_sizes, "the level sizes")
+        if given and num_levels not in (None, len(sizes)):
+            raise UserError(f"level_sizes {shown(sizes)} do not name {num_levels} levels")
         if not sizes:
             raise UserError("a table needs at least one level")
         if num_levels is not None and num_levels > num_units:
@@ -254,6 +269,7 @@ class UnitTable:
     @classmethod
     def prefix(cls, num_tasks: int) -> "UnitTable":
         """Task j uses units 1..j at one level: the table of NestedNet and PackNet+."""
+        _check_limit(checked(int, num_tasks, "the number of tasks"), "tasks")
         return cls(tuple((tuple(range(1, task + 1)),) for task in range(1, num_tasks + 1)))
 
     @property
@@ -281,6 +297,33 @@ class UnitTable:
             if unit in self.units(task, level):
                 return level
         return None
+
+
+def _bounded(values) -> tuple:
+    """A sequence as a tuple, which is read no further than needed to see that it is too long."""
+    if isinstance(values, str | bytes):
+        raise TypeError("text is no sequence of units")
+    return tuple(itertools.islice(values, UNIT_LIMIT + 1))
+
+
+def _numbers(kind: type, values, name: str) -> tuple:
+    """A sequence of numbers of a kind, checked."""
+    with contextlib.suppress(TypeError):  # `checked` says what is wrong
+        values = _bounded(values)
+    values = checked(tuple[kind, ...], values, name)
+    _check_limit(len(values), f"units, but {name} are for more")
+    return values
+
+
+def _unit(value) -> int:
+    if isinstance(value, bool):
+        raise TypeError("a bool is no unit")
+    return operator.index(value)
+
+
+def _check_limit(number: int, what: str) -> None:
+    if number > UNIT_LIMIT:
+        raise UserError(f"a network has at most {UNIT_LIMIT} {what}: use fewer")
 
 
 def _units_by_distance(task: int, num_tasks: int, num_units: int, window: int) -> Units:

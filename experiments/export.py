@@ -30,12 +30,16 @@ _RAW = flags.DEFINE_bool(
     "raw", False, "Write networks that take uint8 images and return probabilities."
 )
 _DATA_DIR = programs.define_data_dir_flag()
+programs.define_gin_import_flag()
 
 
 def main(_):
+    imports = programs.gin_imports()
+
     from dvn_tf import export  # only now: TensorFlow takes seconds to import
 
     where = {"export_dir": _EXPORT_DIR.value, "raw": _RAW.value, "data_dir": _DATA_DIR.value}
+    where["imports"] = imports
     if _BUNDLE.value:
         export.export_bundle(_RUN_DIR.value, _BUNDLE.value, **where)
     else:

@@ -41,12 +41,13 @@ def main(_):
     }
     if not _UNTRAINED.value and _RUN_DIR.value is None:
         raise UserError("nothing to time: give --run_dir, or --gin_file with --untrained")
-    gin_settings = programs.gin_settings() if _UNTRAINED.value else ()
+    settings["imports"] = programs.gin_imports()
+    files, params = programs.gin_settings()[:2] if _UNTRAINED.value else ([], [])
 
     from dvn_tf.benchmarks import latency_study
 
     if _UNTRAINED.value:
-        latency_study.study_untrained(*gin_settings, **settings)
+        latency_study.study_untrained(files, params, **settings)
     else:
         latency_study.study_run(_RUN_DIR.value, data_dir=_DATA_DIR.value, **settings)
 

@@ -14,7 +14,7 @@ flags.disclaim_key_flags()  # flags defined here are the calling program's, and 
 
 
 def define_gin_flags() -> None:
-    """Defines --gin_file and --gin_param, both repeatable."""
+    """Defines --gin_file, --gin_param and --gin_import, all repeatable."""
     flags.DEFINE_multi_string(
         "gin_file",
         [],
@@ -24,6 +24,17 @@ def define_gin_flags() -> None:
         "gin_param",
         [],
         "A setting that overrides the files, such as 'Recipe.epochs = 10'",
+    )
+    define_gin_import_flag()
+
+
+def define_gin_import_flag() -> None:
+    """Defines --gin_import, repeatable."""
+    flags.DEFINE_multi_string(
+        "gin_import",
+        [],
+        "A Python module of yours to import, such as my_backbone. Gin files and the config.gin of "
+        "a run may import and use the modules named here, and no others",
     )
 
 
@@ -48,15 +59,26 @@ def _is_data_dir(folder: str | None) -> bool:
     )
 
 
-def gin_settings() -> tuple[list[str], list[str]]:
-    """The values of --gin_file and --gin_param.
+def gin_settings() -> tuple[list[str], list[str], list[str]]:
+    """The values of --gin_file, --gin_param and --gin_import.
 
     Raises:
-        UserError: if a file is missing or malformed, or sets what does not exist.
+        UserError: if a file is missing or malformed, or sets or imports what it may not.
     """
     files, params = list(flags.FLAGS.gin_file), list(flags.FLAGS.gin_param)
-    gin_check.check(files, params)
-    return files, params
+    gin_check.check(files, params, gin_imports())
+    return files, params, gin_imports()
+
+
+def gin_imports() -> list[str]:
+    """The value of --gin_import.
+
+    Raises:
+        UserError: if it is no name of a module.
+    """
+    imports = list(flags.FLAGS.gin_import)
+    gin_check.gin_files.check_module_names(imports)
+    return imports
 
 
 def run(main: Callable[[list[str]], None]) -> None:

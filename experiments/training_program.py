@@ -31,14 +31,16 @@ def train(sequential: bool, initial_run: str | None = None) -> None:
         UserError: if the flags contradict each other, or a run cannot be done.
     """
     seeds = _seed_params()
-    files, params = programs.gin_settings()
+    files, params, imports = programs.gin_settings()
 
     import keras
 
     from dvn_tf.training import configuration, runs
     from dvn_tf.training.run_folder import RunFolder
 
-    experiments = [configuration.read_experiment(files, [*params, *seed]) for seed in seeds]
+    experiments = [
+        configuration.read_experiment(files, [*params, *seed], imports) for seed in seeds
+    ]
     scenario = experiments[0].scenario
     if scenario.sequential != sequential:
         kind = "sequential" if scenario.sequential else "joint"

@@ -18,7 +18,14 @@ from dvn_tf.training.run_folder import RunFolder
 _RANDOM_IMAGES = 64
 
 
-def study_run(run_dir, task: str | None = None, out_dir=None, data_dir=None, **settings) -> dict:
+def study_run(
+    run_dir,
+    task: str | None = None,
+    out_dir=None,
+    data_dir=None,
+    imports: Sequence[str] = (),
+    **settings,
+) -> dict:
     """Measures all levels of one task of a finished run, and writes the report.
 
     Args:
@@ -27,6 +34,7 @@ def study_run(run_dir, task: str | None = None, out_dir=None, data_dir=None, **s
         out_dir: the folder to write to; None is <run_dir>/latency.
         data_dir: the folder of TFDS; None is TFDS's own. If the task's images cannot be loaded,
             random ones are used.
+        imports: Python modules that the run's settings may import, such as a backbone's.
         **settings: further arguments of `measure_task`.
 
     Returns:
@@ -35,18 +43,24 @@ def study_run(run_dir, task: str | None = None, out_dir=None, data_dir=None, **s
     Raises:
         UserError: if the run or a setting cannot be used.
     """
+    configuration.import_modules(imports)
     latency.set_threads(settings["threads"])
     folder = RunFolder(run_dir)
     network = folder.load_model()
     task = _checked_task(network, task)
-    loaded = load_images(folder, [task], data_dir)
+    loaded = load_images(folder, [task], data_dir, imports=imports)
     images = loaded[task].test.images if loaded else None
     title = f"Speed of the levels of {folder.path.name}"
     return _report(network, task, out_dir or folder.path / "latency", images, title, settings)
 
 
 def study_untrained(
-    files: Sequence[str], params: Sequence[str], task: str | None = None, out_dir=None, **settings
+    files: Sequence[str],
+    params: Sequence[str],
+    task: str | None = None,
+    out_dir=None,
+    imports: Sequence[str] = (),
+    **settings,
 ) -> dict:
     """Measures all levels of one task of a scenario without training it, and writes the report.
 
@@ -55,6 +69,7 @@ def study_untrained(
         params: gin bindings.
         task: a task's name; None is the first task.
         out_dir: the folder to write to; None is latency/<scenario>.
+        imports: Python modules that the gin files may import.
         **settings: further arguments of `measure_task`.
 
     Returns:
@@ -63,7 +78,7 @@ def study_untrained(
     Raises:
         UserError: if a setting cannot be used.
     """
-    scenario, recipe, _ = configuration.read_config(files, params)
+    scenario, recipe, _ = configuration.read_config(files, params, imports)
     latency.set_threads(settings["threads"])
     infos = [data.task_info(one) for one in scenario.tasks]
     network = fitting.build_network(scenario, infos, recipe)

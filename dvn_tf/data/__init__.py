@@ -7,7 +7,7 @@ task_data.py  what is known about a task, and its images in memory
 pipelines.py  batches for training and evaluation; the only module of these that needs TensorFlow
 """
 
-from dvn_tf.data.sources import Source, check_data_dir, register_source
+from dvn_tf.data.sources import Source, check_data_dir, check_dataset, register_source
 from dvn_tf.data.task_data import ImageSet, TaskData, load, task_info
 from dvn_tf.data.tasks import Task, check_tasks
 from dvn_tf.tasks import TaskInfo
@@ -19,6 +19,7 @@ __all__ = [
     "TaskData",
     "TaskInfo",
     "check_data_dir",
+    "check_dataset",
     "check_tasks",
     "load",
     "register_source",

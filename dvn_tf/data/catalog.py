@@ -1,7 +1,10 @@
 """Image classification datasets of TFDS, the project's own Tiny-ImageNet among them."""
 
+import contextlib
 import difflib
 import os
+import sys
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -179,11 +182,34 @@ def _resize(image: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
     return tf.ensure_shape(tf.cast(pixels, tf.uint8), shape)
 
 
+@contextlib.contextmanager
+def _without_imports() -> Iterator[None]:
+    """Keeps TFDS from importing the modules that a prepared dataset's features.json names.
+
+    Such a module could lie beside the dataset in the current folder. TFDS's own are allowed, and
+    those that are imported already.
+    """
+    original = tfds.features.FeatureConnector.__dict__["cls_from_name"]
+
+    def cls_from_name(cls, name: str):
+        module = name.rpartition(".")[0]
+        if not module.startswith("tensorflow_datasets.") and module not in sys.modules:
+            raise UserError(f"its features.json names {name}, a class outside of TFDS")
+        return original.__func__(cls, name)
+
+    tfds.features.FeatureConnector.cls_from_name = classmethod(cls_from_name)
+    try:
+        yield
+    finally:
+        tfds.features.FeatureConnector.cls_from_name = original
+
+
 def _find_builder(name, data_dir):
     try:
-        builder = tfds.builder(name, data_dir=data_dir)
-        if isinstance(builder, tiny_imagenet.TinyImagenet):
-            builder = tiny_imagenet.builder_at_hand(builder)
+        with _without_imports():
+            builder = tfds.builder(name, data_dir=data_dir)
+            if isinstance(builder, tiny_imagenet.TinyImagenet):
+                builder = tiny_imagenet.builder_at_hand(builder)
         return builder
     except tfds.core.DatasetNotFoundError as err:
         close = difflib.get_close_matches(name, tfds.list_builders(), n=3)

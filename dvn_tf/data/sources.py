@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from dvn_tf.data.tasks import Task
+from dvn_tf.data.tasks import Task, check_tfds_name
 from dvn_tf.errors import UserError
 
 TFDS_SETTINGS = ("label_key", "image_key", "train_split", "test_split")  # fields of `Task`
@@ -105,6 +105,18 @@ def open_source(task: Task, data_dir: str | os.PathLike | None = None) -> Source
     return entry.open(task, data_dir)
 
 
+def check_dataset(task: Task) -> None:
+    """Checks the form of a task's dataset, without opening it.
+
+    Args:
+        task: The task.
+
+    Raises:
+        UserError: If no source that is registered has this name, and TFDS could not have it.
+    """
+    _find_entry(task.dataset)
+
+
 def check_data_dir(data_dir: str | os.PathLike | None) -> None:
     """Checks that TFDS's data folder exists, since a misspelt one would be downloaded into.
 
@@ -130,6 +142,7 @@ def _find_entry(dataset: str) -> _Entry:
     prefix = f"{dataset.partition(':')[0]}:"
     if dataset.startswith(prefix) and prefix in _entries:
         return _entries[prefix]
+    check_tfds_name(dataset)
     return _Entry(_open_tfds, frozenset(TFDS_SETTINGS))
 
 

@@ -3,18 +3,30 @@
 Plain values: nothing here opens a dataset or reads an image.
 """
 
+import collections
 import dataclasses
-import numbers
 import re
 from collections.abc import Sequence
+from typing import Annotated
 
 from dvn_tf.errors import UserError
+from dvn_tf.settings import Between, FileName, Length, check_settings, checked, shown
 
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _VERSION = re.compile(r":[\d.*]+$")
-_CLASS_RANGE = re.compile(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?")
+_NUMBER = r"(?:[0-9]{1,9}|\*)"
+_TFDS_NAME = re.compile(
+    r"[A-Za-z][A-Za-z0-9_]{0,99}"
+    r"(?:/[A-Za-z0-9_+-][A-Za-z0-9_+.-]{0,99})?"
+    rf"(?::{_NUMBER}\.{_NUMBER}\.{_NUMBER})?"
+)
+_CLASS_LIMIT = 1_000_000  # indices of a dataset's classes
+_TASK_CLASSES = 100_000  # classes of one task
+_CLASS_RANGE = re.compile(r"\s*([0-9]{1,12})\s*(?:-\s*([0-9]{1,12})\s*)?")
 
 _FOLDER_PREFIX = "folder:"
+_Key = Annotated[str, Length(1, 200)]
+_Class = Annotated[int, Between(0, _CLASS_LIMIT)]
+_Pixels = Between(1, 4_096)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +34,7 @@ class Task:
     """One classification task of a scenario.
 
     Args:
-        name: Letters, digits, `_` and `-`; unique in a scenario.
+        name: Letters, digits, `_` and `-`, at most 100; unique in a scenario.
         dataset: `"digits"` (8x8 grey, embedded in scikit-learn), an image classification
             dataset of TFDS (`"cifar10"`, `"cifar100:3.0.2"`), the project's
             `"tiny_imagenet"`, or `"folder:PATH"`: a folder with one subfolder of images
@@ -48,42 +60,22 @@ class Task:
         UserError: If a value is malformed.
     """
 
-    name: str
-    dataset: str
-    label_key: str = "label"
-    image_key: str = "image"
-    classes: str | Sequence[int] | None = None
-    image_size: int | None = None
-    train_split: str | None = None
-    test_split: str | None = None
-    train_examples: int | None = None
-    test_fraction: float = 0.2
+    name: Annotated[str, FileName()]
+    dataset: Annotated[str, Length(1, 4_096)]
+    label_key: _Key = "label"
+    image_key: _Key = "image"
+    classes: str | Annotated[Sequence[_Class], Length(0, _TASK_CLASSES)] | None = None
+    image_size: Annotated[int, _Pixels] | None = None
+    train_split: _Key | None = None
+    test_split: _Key | None = None
+    train_examples: Annotated[int, Between(1, 10**9)] | None = None
+    test_fraction: Annotated[float, Between(0, 1, without_low=True, without_high=True)] = 0.2
     flip: bool = True
-    crop_padding: int | None = None
+    crop_padding: Annotated[int, Between(0, 4_096)] | None = None
 
     def __post_init__(self):
-        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
-            raise UserError(
-                f"Task name {self.name!r} cannot be used: "
-                "use only letters, digits, '_' and '-', such as 'cifar10' or 'first-half'."
-            )
-        if not isinstance(self.dataset, str) or not self.dataset:
-            raise UserError(
-                f"Task {self.name!r}: dataset {self.dataset!r} is not a name. Give 'digits', "
-                "the name of a TFDS dataset such as 'cifar10', or 'folder:PATH'."
-            )
-        for field, least in (("image_size", 1), ("train_examples", 1), ("crop_padding", 0)):
-            value = getattr(self, field)
-            if value is not None and (not isinstance(value, int) or value < least):
-                raise UserError(
-                    f"Task {self.name!r}: {field} must be a whole number of at least {least}, "
-                    f"not {value!r}."
-                )
-        if not 0 < self.test_fraction < 1:
-            raise UserError(
-                f"Task {self.name!r}: test_fraction must lie between 0 and 1, "
-                f"not {self.test_fraction!r}."
-            )
+        checked(Annotated[str, FileName()], self.name, "Task.name")
+        check_settings(self, label=f"Task {self.name!r}: ")
         self.class_indices()
 
     def class_indices(self) -> tuple[int, ...] | None:
@@ -99,10 +91,10 @@ class Task:
         if self.classes is None:
             return None
         indices = tuple(self._listed_classes())
-        repeated = sorted({i for i in indices if indices.count(i) > 1})
+        repeated = sorted(i for i, count in collections.Counter(indices).items() if count > 1)
         if repeated:
             raise UserError(
-                f"Task {self.name!r}: classes {self.classes!r} name class {repeated[0]} twice."
+                f"Task {self.name!r}: classes {shown(self.classes)} name class {repeated[0]} twice."
             )
         if not indices:
             raise UserError(
@@ -112,25 +104,46 @@ class Task:
         return indices
 
     def _listed_classes(self):
-        malformed = UserError(
-            f"Task {self.name!r}: classes {self.classes!r} cannot be read. "
-            "Write '0-4', '0-4,7' or a list of whole numbers from 0."
-        )
         if not isinstance(self.classes, str):
-            for index in self.classes:
-                if isinstance(index, bool) or not isinstance(index, numbers.Integral) or index < 0:
-                    raise malformed
-                yield index
+            yield from self.classes
             return
+        count = 0
         for part in self.classes.split(","):
             match = _CLASS_RANGE.fullmatch(part)
-            if not match:
-                raise malformed
-            first = int(match[1])
-            last = first if match[2] is None else int(match[2])
+            first = int(match[1]) if match else 0
+            last = int(match[2] or first) if match else -1
             if last < first:
-                raise malformed
+                raise UserError(
+                    f"Task {self.name!r}: classes {shown(self.classes)} cannot be read. "
+                    "Write '0-4', '0-4,7' or a list of whole numbers from 0."
+                )
+            count += last - first + 1
+            if last > _CLASS_LIMIT or count > _TASK_CLASSES:
+                raise UserError(
+                    f"Task {self.name!r}: classes {shown(self.classes)} are too many: a task has "
+                    f"at most {_TASK_CLASSES:,}, numbered up to {_CLASS_LIMIT:,}."
+                )
             yield from range(first, last + 1)
+
+
+def check_tfds_name(dataset: str) -> None:
+    """Checks that a dataset is named as one of TFDS: a name, a configuration and a version.
+
+    TFDS takes further forms. "kaggle:name" and other namespaces make it download code and run it;
+    "name/key=value" sets arguments of a builder, such as the folder that it writes to.
+
+    Args:
+        dataset: The name.
+
+    Raises:
+        UserError: If it has another form.
+    """
+    if not _TFDS_NAME.fullmatch(dataset):
+        raise UserError(
+            f"There is no dataset {shown(dataset)}: give 'digits', 'folder:PATH', a name of TFDS "
+            "such as 'cifar10', 'cifar100:3.0.2' or 'name/config', or the name of a source that "
+            "you registered."
+        )
 
 
 def check_tasks(tasks: Sequence[Task]) -> None:

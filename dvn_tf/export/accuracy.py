@@ -1,6 +1,6 @@
 """The accuracy of an exported file on its task's test split."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -15,7 +15,11 @@ _CALIBRATION_IMAGES = 300
 
 
 def load_images(
-    folder: RunFolder, tasks: Iterable[str], data_dir=None, required: bool = False
+    folder: RunFolder,
+    tasks: Iterable[str],
+    data_dir=None,
+    required: bool = False,
+    imports: Sequence[str] = (),
 ) -> dict[str, TaskData]:
     """Loads the images of some tasks of a run, as its config.gin names them.
 
@@ -24,6 +28,7 @@ def load_images(
         tasks: names of the tasks.
         data_dir: the folder of TFDS; None is TFDS's own.
         required: whether to raise an error if images cannot be loaded, or only to print why.
+        imports: Python modules that the run's settings may import.
 
     Returns:
         {task: its images}; empty if they cannot be loaded.
@@ -34,7 +39,7 @@ def load_images(
     tasks = set(tasks)
     check_data_dir(data_dir)
     try:
-        scenario, _, _ = configuration.read_config([str(folder.path / "config.gin")])
+        scenario = configuration.read_run_config(folder.path / "config.gin", imports).scenario
         wanted = [task for task in scenario.tasks if task.name in tasks]
         return {task.name: load(task, data_dir, show_progress=True) for task in wanted}
     except UserError as error:

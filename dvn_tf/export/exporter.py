@@ -14,6 +14,7 @@ from dvn_tf.export.manifest import file_facts, open_manifest
 from dvn_tf.export.selection import select_bundle, select_networks
 from dvn_tf.export.slim import SlimNetwork, slim_network
 from dvn_tf.tasks import output_name
+from dvn_tf.training import configuration
 from dvn_tf.training.run_folder import RunFolder
 
 
@@ -25,6 +26,7 @@ def export_run(
     level: int | None = None,
     raw: bool = False,
     data_dir: str | os.PathLike | None = None,
+    imports: Sequence[str] = (),
 ) -> dict:
     """Writes each virtual network of a finished run as a plain network, in each format.
 
@@ -37,6 +39,8 @@ def export_run(
         level: one level, from 1; None exports all levels.
         raw: write networks that take uint8 images and return probabilities.
         data_dir: the folder of TFDS, for measuring accuracies; None is TFDS's own.
+        imports: Python modules of yours that the run needs, such as a backbone's. They are imported
+            first, and the run's config.gin may import no others.
 
     Returns:
         The content of `manifest.json`.
@@ -45,12 +49,13 @@ def export_run(
         UserError: if the run, the folder or a setting cannot be used, or a package is missing.
     """
     formats = checked_formats(formats)
+    configuration.import_modules(imports)
     folder = RunFolder(run_dir)
     network = folder.load_model()
     chosen = [network.virtual_networks[name] for name in select_networks(network, task, level)]
     manifest = open_manifest(folder, network, export_dir)
     required = any(FORMATS[name].calibrated for name in formats)
-    images = load_images(folder, {info.name for info, _, _ in chosen}, data_dir, required)
+    images = load_images(folder, {info.name for info, _, _ in chosen}, data_dir, required, imports)
     costs = network.costs()
     for info, number, _ in chosen:
         slim = slim_network(network, info.name, number, raw)
@@ -82,6 +87,7 @@ def export_bundle(
     export_dir: str | os.PathLike | None = None,
     raw: bool = False,
     data_dir: str | os.PathLike | None = None,
+    imports: Sequence[str] = (),
 ) -> dict:
     """Writes several virtual networks of a finished run as one SavedModel with shared weights.
 
@@ -91,6 +97,7 @@ def export_bundle(
         export_dir: as for `export_run`.
         raw: as for `export_run`.
         data_dir: as for `export_run`.
+        imports: as for `export_run`.
 
     Returns:
         The content of `manifest.json`.
@@ -99,11 +106,13 @@ def export_bundle(
         UserError: if the run, the folder or a name cannot be used.
     """
     checked_formats(["tf_saved_model"])
+    configuration.import_modules(imports)
     folder = RunFolder(run_dir)
     network = folder.load_model()
     outputs = select_bundle(network, names)
     manifest = open_manifest(folder, network, export_dir)
-    images = load_images(folder, {name.rsplit("/", 1)[0] for name in outputs}, data_dir)
+    tasks = {name.rsplit("/", 1)[0] for name in outputs}
+    images = load_images(folder, tasks, data_dir, imports=imports)
     bundle = Bundle(network, outputs, raw)
     complete = len(outputs) == len(network.virtual_networks)
     path = pathlib.Path("bundle", "all" if complete else _joined(bundle.functions))

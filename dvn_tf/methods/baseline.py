@@ -2,13 +2,12 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from dvn_tf.errors import UserError
 from dvn_tf.methods.method import Method, Stage, task_names
-from dvn_tf.methods.scenario import Scenario
-from dvn_tf.networks.backbones import Backbone
-from dvn_tf.units import UnitPartition, UnitTable
+from dvn_tf.methods.scenario import BackboneSetting, Scenario
+from dvn_tf.settings import Length, check_settings
+from dvn_tf.units import UNIT_LIMIT, UnitPartition, UnitTable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,11 +23,10 @@ class Baseline(Method):
     title: ClassVar[str] = "Baseline"
     one_network: ClassVar[bool] = False
 
-    backbones: Sequence[Backbone] | None = None
+    backbones: Annotated[Sequence[BackboneSetting], Length(1, UNIT_LIMIT)] | None = None
 
     def __post_init__(self):
-        if self.backbones is not None and not self.backbones:
-            raise UserError("Baseline.backbones names no backbone: leave it out, or name some")
+        check_settings(self)
 
     def stages(self, scenario: Scenario, epochs: int) -> tuple[Stage, ...]:
         """See `Method.stages`."""

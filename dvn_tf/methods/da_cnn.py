@@ -2,15 +2,15 @@
 
 import dataclasses
 import itertools
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import keras
 
-from dvn_tf.errors import UserError
 from dvn_tf.methods.method import Method, Stage, task_names
 from dvn_tf.methods.scenario import Scenario
 from dvn_tf.methods.whole_backbone import frozen_stages
 from dvn_tf.networks.heads import Head, dense_settings
+from dvn_tf.settings import Between, check_settings
 
 
 @keras.saving.register_keras_serializable("dvn_tf")
@@ -72,14 +72,11 @@ class DACNN(Method):
     name: ClassVar[str] = "da_cnn"
     title: ClassVar[str] = "DA-CNN"
 
-    added_layers: int = 2
-    added_width: int | None = None
+    added_layers: Annotated[int, Between(1, 100)] = 2
+    added_width: Annotated[int, Between(1, 65_536)] | None = None
 
     def __post_init__(self):
-        for name in ("added_layers", "added_width"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise UserError(f"DACNN.{name} must be a whole number of at least 1, not {value}")
+        check_settings(self)
 
     def stages(self, scenario: Scenario, epochs: int) -> tuple[Stage, ...]:
         """See `Method.stages`."""

@@ -1,12 +1,12 @@
 """LwF: learning without forgetting (Li and Hoiem, ECCV 2016)."""
 
 import dataclasses
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from dvn_tf.errors import UserError
 from dvn_tf.methods.method import DistillingMethod, Stage, task_names
 from dvn_tf.methods.scenario import Scenario
 from dvn_tf.methods.whole_backbone import whole_backbone_stage
+from dvn_tf.settings import Between
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,12 +23,7 @@ class LwF(DistillingMethod):
     name: ClassVar[str] = "lwf"
     title: ClassVar[str] = "LwF"
 
-    warmup: float = 0.1
-
-    def __post_init__(self):
-        super().__post_init__()
-        if not 0 <= self.warmup < 1:
-            raise UserError(f"LwF.warmup is a share of the epochs, 0 to below 1, not {self.warmup}")
+    warmup: Annotated[float, Between(0, 1, without_high=True)] = 0.1
 
     def stages(self, scenario: Scenario, epochs: int) -> tuple[Stage, ...]:
         """See `Method.stages`."""

@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from dvn_tf.errors import UserError
 from dvn_tf.methods.scenario import Scenario
 from dvn_tf.networks.backbones import Backbone
 from dvn_tf.networks.heads import Head
+from dvn_tf.settings import Between, check_settings
 from dvn_tf.units import UnitPartition, Units, UnitTable
 
 
@@ -111,15 +112,11 @@ class DistillingMethod(Method):
         distillation_weight: weight of each distillation loss; cross-entropies have weight 1.
     """
 
-    temperature: float = 2.0
-    distillation_weight: float = 1.0
+    temperature: Annotated[float, Between(0, 1_000, without_low=True)] = 2.0
+    distillation_weight: Annotated[float, Between(0, 1_000)] = 1.0
 
     def __post_init__(self):
-        if not self.temperature > 0 or not self.distillation_weight >= 0:
-            raise UserError(
-                f"{type(self).__name__}.temperature must be above 0 and distillation_weight at "
-                f"least 0, not {self.temperature} and {self.distillation_weight}"
-            )
+        check_settings(self)
 
     def _growing_stages(
         self, scenario: Scenario, epochs: int, rows: Callable, partition: UnitPartition

@@ -5,11 +5,22 @@ Plain values, filled by gin files (see `dvn_tf.training.configuration`) or by ha
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Annotated
 
 from dvn_tf.data import Task, check_tasks
 from dvn_tf.errors import UserError
 from dvn_tf.networks.backbones import Backbone
-from dvn_tf.units import UnitPartition, UnitTable
+from dvn_tf.settings import Between, Described, FileName, Length, check_settings
+from dvn_tf.units import UNIT_LIMIT, UnitPartition, UnitTable
+
+_VIRTUAL_NETWORKS = 1_024  # at most; each has a head and normalization of its own
+_Count = Annotated[int, Between(1, UNIT_LIMIT)]
+_Share = Annotated[float, Between(0, 1, without_low=True)]
+_Several = Length(1, UNIT_LIMIT)
+BackboneSetting = Annotated[
+    Backbone, Described("a backbone such as @WideResNet()", "backbones such as @WideResNet()")
+]
+_TaskSetting = Annotated[Task, Described("a task such as @Task()", "tasks such as @first/Task()")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +28,8 @@ class Scenario:
     """Several tasks, learned by one backbone whose channels are divided into units.
 
     Args:
-        name: used for run folders and reports; the paper's scenarios are J1, J2, J3, H1, S1, S2.
+        name: used for run folders and reports: letters, digits, `_` and `-`. The paper's
+            scenarios are J1, J2, J3, H1, S1, S2.
         tasks: the tasks, in the order of their IDs: neighbours share units first.
         backbone: `WideResNet` or `ResNet`.
         num_units: number of units U; None means one for each task.
@@ -37,20 +49,26 @@ class Scenario:
         UserError: if the parts do not fit each other.
     """
 
-    name: str
-    tasks: Sequence[Task]
-    backbone: Backbone
-    num_units: int | None = None
-    num_levels: int | None = None
-    level_sizes: Sequence[int] | None = None
-    rows: Sequence | None = None
-    fractions: Sequence[float] | None = None
-    map_size: int | None = None
+    name: Annotated[str, FileName()]
+    tasks: Annotated[Sequence[_TaskSetting], Length(0, UNIT_LIMIT)]
+    backbone: BackboneSetting
+    num_units: _Count | None = None
+    num_levels: _Count | None = None
+    level_sizes: Annotated[Sequence[_Count], _Several] | None = None
+    rows: (
+        Annotated[
+            Sequence[Annotated[Sequence[Annotated[Sequence[_Count], _Several]], _Several]],
+            _Several,
+        ]
+        | None
+    ) = None
+    fractions: Annotated[Sequence[_Share], _Several] | None = None
+    map_size: Annotated[int, Between(1, 4_096)] | None = None
     sequential: bool = False
-    prefix_shares: Sequence[float] | None = None
+    prefix_shares: Annotated[Sequence[_Share], _Several] | None = None
 
     def __post_init__(self):
-        object.__setattr__(self, "tasks", tuple(self.tasks))
+        check_settings(self)
         check_tasks(self.tasks)
         if self.sequential and len(self.tasks) < 2:
             raise UserError(f"a sequence needs at least two tasks; {self.name} has one")
@@ -59,8 +77,11 @@ class Scenario:
                 f"Scenario.prefix_shares gives {len(self.prefix_shares)} shares for "
                 f"{len(self.tasks)} tasks: give one for each task"
             )
+        if self.prefix_shares is not None:
+            UnitPartition.by_parameters(self.prefix_shares)  # raises where they do not rise to 1
         if self.rows is not None and (self.num_levels or self.level_sizes):
             raise UserError("an explicit table (rows) excludes num_levels and level_sizes")
+        self._check_virtual_networks()
         if self.table.num_tasks != len(self.tasks):
             raise UserError(
                 f"the table has {self.table.num_tasks} rows for {len(self.tasks)} tasks"
@@ -72,6 +93,18 @@ class Scenario:
             )
         for width in self.backbone.widths:
             self.partition.bounds(width)  # raises where a unit would get no channel
+
+    def _check_virtual_networks(self) -> None:
+        """Checks their number before the table is made, which takes time itself."""
+        levels = self.num_levels or self.num_units or len(self.tasks)
+        if self.level_sizes is not None:
+            levels = len(self.level_sizes)
+        count = levels * len(self.tasks) if self.rows is None else sum(map(len, self.rows))
+        if count > _VIRTUAL_NETWORKS:
+            raise UserError(
+                f"tasks and levels make {count:,} virtual networks, and a network can have at most "
+                f"{_VIRTUAL_NETWORKS:,}: use fewer levels or tasks"
+            )
 
     @property
     def table(self) -> UnitTable:

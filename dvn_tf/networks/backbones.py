@@ -6,11 +6,13 @@ networks of a deep virtual network; handed `PlainLayers`, one network of stock K
 """
 
 import dataclasses
+from typing import Annotated
 
 import keras
 
 from dvn_tf.errors import UserError
 from dvn_tf.networks.layer_sets import LayerSet
+from dvn_tf.settings import Between, check_settings
 
 
 class Backbone:
@@ -64,23 +66,22 @@ class WideResNet(Backbone):
         width: the scale factor s over the number of feature maps.
 
     Raises:
-        UserError: for a depth that is neither, or a width below 1.
+        UserError: for a depth that is neither, or a width that is no whole number from 1 to 64.
 
     Reference:
         Zagoruyko and Komodakis, "Wide residual networks", 2016.
     """
 
-    depth: int = 32
-    width: int = 4
+    depth: Annotated[int, Between(1, 1_000)] = 32
+    width: Annotated[int, Between(1, 64)] = 4
 
     def __post_init__(self):
+        check_settings(self)
         if self.depth < 8 or self.depth % 6 not in (2, 4):
             raise UserError(
                 f"there is no wide residual network of depth {self.depth}: use 6N+2 (8, 14, 20, "
                 "26, 32, ...) or 6N+4 (10, 16, 22, 28, 34, 40, ...)"
             )
-        if self.width < 1:
-            raise UserError(f"the width factor of a WRN must be at least 1, not {self.width}")
 
     @property
     def input_width(self) -> int:
@@ -133,22 +134,21 @@ class ResNet(Backbone):
         base_width: channels of the first stage and of the input layer; each stage doubles it.
 
     Raises:
-        UserError: for another depth, or a base width below 1.
+        UserError: for another depth, or a base width that is no whole number from 1 to 1,024.
 
     Reference:
         He et al., "Deep residual learning for image recognition", CVPR 2016.
     """
 
-    depth: int = 42
-    base_width: int = 64
+    depth: Annotated[int, Between(1, 1_000)] = 42
+    base_width: Annotated[int, Between(1, 1_024)] = 64
 
     def __post_init__(self):
+        check_settings(self)
         if self.depth < 10 or self.depth % 8 != 2:
             raise UserError(
                 f"there is no ResNet of depth {self.depth} here: use 8N+2 (10, 18, 26, 34, 42, ...)"
             )
-        if self.base_width < 1:
-            raise UserError(f"the base width must be at least 1, not {self.base_width}")
 
     @property
     def input_width(self) -> int:

@@ -12,7 +12,7 @@ from dvn_tf.errors import UserError
 from dvn_tf.files import atomic_folder
 from dvn_tf.methods import Stage
 from dvn_tf.tasks import TaskInfo
-from dvn_tf.training.configuration import read_config
+from dvn_tf.training.configuration import read_run_config
 from dvn_tf.training.experiment import Experiment
 from dvn_tf.training.run_folder import RunFolder
 
@@ -46,9 +46,9 @@ def check_initial_run(
             "a run that has finished its first stage"
         )
     RunFolder(run).check_training_version()
-    scenario, recipe, _ = read_config([str(run / "config.gin")])
-    theirs, ours = scenario.tasks[0], experiment.scenario.tasks[0]
-    if (theirs, recipe) != (ours, experiment.recipe):
+    other = read_run_config(run / "config.gin", experiment.imports)
+    theirs, ours = other.scenario.tasks[0], experiment.scenario.tasks[0]
+    if (theirs, other.recipe) != (ours, experiment.recipe):
         what = "task" if theirs != ours else "recipe (epochs, seed and the like)"
         raise UserError(
             f"the initial run {run} has another {what}: leave --initial_run out, or name a run "

@@ -2,8 +2,12 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Annotated
 
 from dvn_tf.errors import UserError
+from dvn_tf.settings import Between, Length, OneOf, check_settings, shown
+
+_Share = Annotated[float, Between(0, 1, without_low=True, without_high=True)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,49 +37,33 @@ class Recipe:
         UserError: if a value makes no sense.
     """
 
-    epochs: int = 200
-    batch_size: int = 128
-    learning_rate: float = 0.1
-    schedule: str = "step"
-    milestones: Sequence[float] = (0.3, 0.6, 0.8)
-    decay_factor: float = 0.2
-    warmup_epochs: float = 0.0
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    dtype: str = "float32"
-    seed: int = 0
-    evaluate_every: int = 1
+    epochs: Annotated[int, Between(1, 100_000)] = 200
+    batch_size: Annotated[int, Between(1, 65_536)] = 128
+    learning_rate: Annotated[float, Between(0, 1_000)] = 0.1
+    schedule: Annotated[str, OneOf("step", "cosine", "constant")] = "step"
+    milestones: Annotated[Sequence[_Share], Length(0, 1_000)] = (0.3, 0.6, 0.8)
+    decay_factor: Annotated[float, Between(0, 1_000)] = 0.2
+    warmup_epochs: Annotated[float, Between(0, 100_000)] = 0.0
+    momentum: Annotated[float, Between(0, 1, without_high=True)] = 0.9
+    weight_decay: Annotated[float, Between(0, 1_000)] = 5e-4
+    dtype: Annotated[str, OneOf("float32", "mixed_float16", "mixed_bfloat16")] = "float32"
+    seed: Annotated[int, Between(0, 2**32 - 1)] = 0  # what NumPy and Keras take
+    evaluate_every: Annotated[int, Between(1, 100_000)] = 1
     deterministic: bool = True
     jit_compile: bool = False
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size", "evaluate_every"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise UserError(f"Recipe.{name} must be a whole number of at least 1, not {value}")
-        for name in ("learning_rate", "momentum", "weight_decay", "warmup_epochs", "decay_factor"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not value >= 0:
-                raise UserError(f"Recipe.{name} must be a number of at least 0, not {value}")
-        if self.schedule not in ("step", "cosine", "constant"):
-            raise UserError(
-                f"there is no schedule {self.schedule!r}: use 'step', 'cosine' or 'constant'"
-            )
+        check_settings(self)
         if self.warmup_epochs >= self.epochs and self.warmup_epochs:
             raise UserError(
                 f"Recipe.warmup_epochs must be fewer than the {self.epochs} epochs, not "
                 f"{self.warmup_epochs}"
             )
-        if list(self.milestones) != sorted(self.milestones) or not all(
-            0 < milestone < 1 for milestone in self.milestones
-        ):
+        if list(self.milestones) != sorted(self.milestones):
             raise UserError(
-                f"Recipe.milestones must increase between 0 and 1, not {self.milestones}: "
-                "they are fractions of the whole training"
+                f"Recipe.milestones must increase, not {shown(self.milestones)}: they are "
+                "fractions of the whole training"
             )
-        policies = ("float32", "mixed_float16", "mixed_bfloat16")
-        if self.dtype not in policies:
-            raise UserError(f"there is no dtype {self.dtype!r} to train in: use one of {policies}")
 
 
 def evaluated_epochs(epochs: int, evaluate_every: int) -> list[int]:

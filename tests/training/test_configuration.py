@@ -149,7 +149,7 @@ def test_one_reading_leaves_nothing_to_the_next():
         ("Recipe.epoch = 3", "epoch"),
         ("Recipes.epochs = 3", "Recipes"),
         ("Recipe.epochs = three", "three"),
-        ("Recipe.epochs = 0", "at least 1"),
+        ("Recipe.epochs = 0", "must be a whole number from 1 to 100,000, not 0"),
         ("Recipe.schedule = 'linear'", "'step', 'cosine' or 'constant'"),
         ("Recipe.warmup_epochs = 200", "fewer than the 200 epochs"),
         ("WideResNet.depth = 30", "no wide residual network of depth 30"),
