@@ -11,6 +11,7 @@ from tests.faults import (
     kills,
     locks,
     run_files,
+    wrong_settings,
 )
 from tests.faults.fault import FAULTS
 
@@ -19,6 +20,7 @@ MODULES = (
     interruptions,
     checkpoints,
     run_files,
+    wrong_settings,
     exports,
     gin_files,
     full_disks,

@@ -23,6 +23,7 @@ _server.set_forkserver_preload(
         "dvn_tf.training.configuration",
         "dvn_tf.training.runs",
         "tests.faults.answers",
+        "tests.wrong_settings",
     ]
 )
 _numbers = itertools.count()

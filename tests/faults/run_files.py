@@ -3,7 +3,7 @@
 import shutil
 
 from tests.faults import checks, damage, processes
-from tests.faults.fault import Trial, fault
+from tests.faults.fault import Failure, Trial, fault
 from tests.faults.kills import same_files
 from tests.faults.reference import JOINT, TASKS
 
@@ -70,4 +70,4 @@ def _compare(trial: Trial, run, damaged: str) -> None:
     if not checks.clean_end(done):
         report = trial.folder / "report"
         if report.exists() and any(report.iterdir()):
-            raise checks.Failure("a refused comparison wrote a report")
+            raise Failure("a refused comparison wrote a report")
