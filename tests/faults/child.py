@@ -95,4 +95,8 @@ def run(child: Child) -> None:
         child.strike.watch()
     sys.path.insert(0, child.folder)  # as `python -m` does
     sys.argv = [child.module, *child.arguments]
-    runpy.run_module(child.module, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(child.module, run_name="__main__", alter_sys=True)
+    except Exception:
+        sys.excepthook(*sys.exc_info())  # `multiprocessing` would not ask it
+        sys.exit(1)
