@@ -10,6 +10,7 @@ from tests.faults import (
     interruptions,
     kills,
     locks,
+    networks,
     run_files,
     wrong_settings,
 )
@@ -25,6 +26,7 @@ MODULES = (
     gin_files,
     full_disks,
     locks,
+    networks,
     arguments,
     images,
 )
