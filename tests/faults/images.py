@@ -122,8 +122,12 @@ def _png(width: int, height: int, depth: int, colour: int, data: bytes, *more) -
     return b"".join(parts)
 
 
+def _bomb() -> bytes:
+    """The content of a chunk that unpacks to 256 MiB."""
+    return b"a\0\0" + zlib.compress(bytes(2**28))
+
+
 _ROWS = bytes(_SIZE * (1 + 3 * _SIZE))
-_BOMB_TEXT = b"a\0\0" + zlib.compress(bytes(2**28))
 _ODD = {
     **{f"mode {mode}": _saved(mode) for mode in ("1", "L", "LA", "P", "RGBA", "I", "I;16")},
     **{f"TIFF of mode {mode}": _saved(mode, "TIFF") for mode in ("CMYK", "LAB", "F", "I", "YCbCr")},
@@ -158,8 +162,8 @@ _ODD = {
     "gigapixels": lambda trial: _png(60000, 60000, 8, 2, bytes(10**6)),
     "just below Pillow's limit": lambda trial: _png(13000, 13000, 1, 0, bytes(13000 * 1626)),
     "2 ** 31 pixels wide": lambda trial: _png(2**31 - 1, 1, 8, 2, b""),
-    "huge text chunk": lambda trial: _png(8, 8, 8, 2, _ROWS, (b"zTXt", _BOMB_TEXT)),
-    "huge colour profile": lambda trial: _png(8, 8, 8, 2, _ROWS, (b"iCCP", _BOMB_TEXT)),
+    "huge text chunk": lambda trial: _png(8, 8, 8, 2, _ROWS, (b"zTXt", _bomb())),
+    "huge colour profile": lambda trial: _png(8, 8, 8, 2, _ROWS, (b"iCCP", _bomb())),
     "too few rows": lambda trial: _png(8, 8, 8, 2, _ROWS[:50]),
     "no colour of this kind": lambda trial: _png(8, 8, 7, 9, _ROWS),
     "HTML": lambda trial: b"<html><body>404 Not Found</body></html>",

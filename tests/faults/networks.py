@@ -12,7 +12,7 @@ from tests.faults.fault import Failure, Trial, fault
 from tests.faults.reference import JOINT
 
 _MARKER = "executed"
-_HUGE = 2**32  # bytes
+_HUGE = 2**30  # bytes
 
 
 @fault("hostile-network", weight=2)
@@ -90,7 +90,7 @@ def _call(module: str, name: str, kind: str = "function"):
 
 
 def _many_zeros(archive: zipfile.ZipFile) -> None:
-    """A member that unpacks to gigabytes."""
+    """A member that unpacks to a gigabyte."""
     with archive.open("assets/zeros", "w", force_zip64=True) as file:
         for _ in range(_HUGE // 2**24):
             file.write(bytes(2**24))
@@ -116,7 +116,7 @@ _OBJECTS = {
     "a class of a module that is imported": _call("hostile", "Anything", "class"),
 }
 _BOMBS = {
-    "a member of gigabytes": _many_zeros,
+    "a member of a gigabyte": _many_zeros,
     "members outside": _traversal,
     "members of odd names": _doubled,
 }
