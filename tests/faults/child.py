@@ -37,15 +37,16 @@ class Strike:
 
     def watch(self) -> None:
         """Strikes in this process from now on."""
-        done = 0
+        done, here = 0, os.getcwd()
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND) if self.log else None
 
         def hook(event, arguments):
             nonlocal done
             if event not in _EVENTS:
                 return
-            paths = [os.fsdecode(a) for a in arguments[:2] if isinstance(a, str | bytes)]
-            paths += [os.fspath(a) for a in arguments[:2] if isinstance(a, os.PathLike)]
+            paths = arguments[:2] if event in ("os.rename", "os.link") else arguments[:1]
+            paths = [os.fsdecode(path) for path in paths if not isinstance(path, int)]
+            paths = [os.path.join(here, path) for path in paths]
             if not any(path.startswith(self.folder) for path in paths):
                 return
             done += 1

@@ -1,7 +1,6 @@
 """Ctrl-C at random moments: one line, status 130, and the same command goes on."""
 
 import functools
-import pathlib
 import shutil
 import signal
 
@@ -22,7 +21,7 @@ def interrupt_training(trial: Trial) -> None:
     undisturbed = trial.reference.run(training)
     run = trial.folder / "run"
     trial.step(training.module)
-    _interrupt(trial, functools.partial(training.start, run, trial.folder), run, undisturbed)
+    _interrupt(trial, functools.partial(training.start, run, trial.folder), undisturbed)
     checks.ended_well(training.run(run, trial.folder))
     checks.same_run(run, undisturbed.folder)
 
@@ -44,7 +43,7 @@ def interrupt_export(trial: Trial) -> None:
         command = ("experiments.compare", "--runs=runs", "--report_dir=report")
     trial.step(command[0])
     start = functools.partial(processes.start, *command, folder=trial.folder)
-    _interrupt(trial, start, folder, undisturbed)
+    _interrupt(trial, start, undisturbed)
     checks.whole_export(folder)
     checks.ended_well(start().wait())
     same_files(folder, undisturbed.folder)
@@ -82,8 +81,8 @@ def _starts(trial: Trial) -> list[tuple[str, list, float]]:
     ]
 
 
-def _interrupt(trial: Trial, start, folder: pathlib.Path, undisturbed: Undisturbed) -> None:
-    done = signals.strike(trial, start, folder, undisturbed, signal.SIGINT, _EARLIEST)
+def _interrupt(trial: Trial, start, undisturbed: Undisturbed) -> None:
+    done = signals.strike(trial, start, undisturbed, signal.SIGINT, _EARLIEST)
     if done.status == 0:
         checks.ended_well(done)  # before the signal came, or when all was written
     else:

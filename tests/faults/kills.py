@@ -20,9 +20,7 @@ def kill_training(trial: Trial) -> None:
     trial.step(training.module)
     for _ in range(trial.rng.choice((1, 1, 2, 3))):
         start = functools.partial(training.start, run, trial.folder)
-        checks.killed(
-            signals.strike(trial, start, run, undisturbed, signal.SIGKILL), signal.SIGKILL
-        )
+        checks.killed(signals.strike(trial, start, undisturbed, signal.SIGKILL), signal.SIGKILL)
     checks.ended_well(training.run(run, trial.folder))
     checks.same_run(run, undisturbed.folder)
 
@@ -43,7 +41,7 @@ def kill_export(trial: Trial) -> None:
         folder=trial.folder,
     )
     had = checks.whole_export(folder)
-    checks.killed(signals.strike(trial, start, folder, undisturbed, signal.SIGKILL), signal.SIGKILL)
+    checks.killed(signals.strike(trial, start, undisturbed, signal.SIGKILL), signal.SIGKILL)
     if checks.whole_export(folder) < had:
         raise Failure("the manifest lists fewer files than before")
     checks.ended_well(start().wait())
@@ -67,7 +65,7 @@ def kill_report(trial: Trial) -> None:
         folder=trial.folder,
     )
     had = report.exists()
-    checks.killed(signals.strike(trial, start, report, undisturbed, signal.SIGKILL), signal.SIGKILL)
+    checks.killed(signals.strike(trial, start, undisturbed, signal.SIGKILL), signal.SIGKILL)
     if had and not (report / "report.md").exists():
         raise Failure("the old report is lost")
     checks.ended_well(start().wait())

@@ -64,7 +64,7 @@ class Undisturbed:
 
     Attributes:
         folder: what it wrote; to be copied, not changed.
-        operations: how many file operations it did there.
+        operations: how many file operations it did there, and in the folder that holds it.
         seconds: how long it took.
     """
 
@@ -163,7 +163,7 @@ class Reference:
 
     def _watch(self, module: str, arguments: list[str], folder: pathlib.Path) -> Undisturbed:
         log = folder.parent / "operations"
-        strike = Strike(str(folder.resolve()), log=str(log))
+        strike = Strike(str(folder.parent), log=str(log))
         done = processes.run(module, *arguments, folder=folder.parent, strike=strike)
         checks.ended_well(done)
         return Undisturbed(folder, len(log.read_text().splitlines()), done.seconds)
