@@ -81,11 +81,11 @@ def _make_odd(trial: Trial, folder: pathlib.Path) -> pathlib.Path:
         path = folder / "0.png"
         trial.step(trial.rng.choice(damage.ANY)(path, trial.rng))
         return path
-    name = trial.rng.choice(sorted(_ODD))
+    name = trial.rng.choice(sorted(ODD))
     suffix = trial.rng.choice((".png", ".jpg", ".bmp", ".JPEG"))
     path = folder / f"odd{suffix}"
     trial.step(f"{name} as {suffix}")
-    path.write_bytes(_ODD[name](trial))
+    path.write_bytes(ODD[name](trial))
     return path
 
 
@@ -128,8 +128,8 @@ def _bomb() -> bytes:
 
 
 _ROWS = bytes(_SIZE * (1 + 3 * _SIZE))
-_ODD = {
-    **{f"mode {mode}": _saved(mode) for mode in ("1", "L", "LA", "P", "RGBA", "I", "I;16")},
+ODD = {
+    **{f"mode {mode}": _saved(mode) for mode in ("1", "L", "LA", "P", "RGBA", "I;16")},
     **{f"TIFF of mode {mode}": _saved(mode, "TIFF") for mode in ("CMYK", "LAB", "F", "I", "YCbCr")},
     "CMYK JPEG": _saved("CMYK", "JPEG"),
     "grey JPEG": _saved("L", "JPEG"),

@@ -8,10 +8,10 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.faults import checks, damage, processes
+from tests.faults import checks, damage, images, processes
 from tests.faults.campaign import FAILED, NOT_POSSIBLE, SURVIVED, Campaign, Outcome, table
 from tests.faults.child import Strike
-from tests.faults.fault import Failure, Fault, NotPossible
+from tests.faults.fault import Failure, Fault, NotPossible, Trial
 from tests.faults.kinds import FAULTS
 
 
@@ -179,6 +179,12 @@ def test_every_damage_changes_a_file(tmp_path):
             or path.stat().st_size > 2**40
             or (path.read_bytes() != content.encode())
         )
+
+
+@pytest.mark.parametrize("name", sorted(images.ODD))
+def test_odd_images_can_be_made(name):
+    trial = Trial(random.Random(1), folder=None, reference=None)
+    assert isinstance(images.ODD[name](trial), bytes)
 
 
 def test_a_strike_comes_before_a_file_operation(tmp_path):
