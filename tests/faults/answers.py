@@ -22,11 +22,13 @@ def main() -> int:
     parser.add_argument("--export_dir", required=True)
     parser.add_argument("--images", required=True)
     parser.add_argument("--budget")
+    parser.add_argument("--key")
     args = parser.parse_args()
     warnings.simplefilter("ignore")  # each refused file is one
     images = np.load(args.images)
     try:
-        with BudgetedPredictor(args.export_dir, args.budget) as predictor:
+        signed = {"key": args.key} if args.key else {}
+        with BudgetedPredictor(args.export_dir, args.budget, **signed) as predictor:
             answers = {
                 task: {
                     "level": network.level,

@@ -61,6 +61,34 @@ def vouch_for_another(trial: Trial) -> None:
     _ask(trial, export)
 
 
+@fault("signed-export", weight=2)
+def change_signed(trial: Trial) -> None:
+    """Changes what a signature vouches for, or the signature."""
+    original, export = trial.reference.signed_export(0), trial.folder / "export"
+    shutil.copytree(original, export)
+    manifest = _manifest(export)
+    what = trial.rng.choice(("manifest", "content", "signature", "another's signature", "signer"))
+    trial.step(what)
+    if what == "manifest":
+        trial.step(damage.change_json(export / "manifest.json", trial.rng))
+    elif what == "content":
+        entry = trial.rng.choice(manifest["files"])
+        how = trial.rng.choice((*_HOSTILE, damage.flip_bit, damage.append))
+        trial.step(f"{entry['file']}: {how(export / entry['file'], trial.rng)}")
+        _vouch(export, entry)
+        (export / "manifest.json").write_text(json.dumps(manifest))
+    elif what == "signature":
+        trial.step(trial.rng.choice(damage.ANY)(export / "manifest.sig", trial.rng))
+    else:
+        source = trial.reference.signed_export(1)
+        names = ["manifest.sig"] if what != "signer" else ["manifest.sig", "manifest.json"]
+        for name in names:
+            shutil.copy(source / name, export)
+    key = trial.reference.keys()[0].with_suffix(".public")
+    checks.refused(trial.reference.ask(export, trial.folder, f"--key={key}"))
+    checks.ended_well(trial.reference.ask(original, trial.folder, f"--key={key}"))
+
+
 def _ask(trial: Trial, export: pathlib.Path) -> None:
     """Fails unless the export is refused, or gives the answers that it should."""
     budget = trial.rng.choice(([], [], ["--budget=500kB"], ["--budget=150kB"]))

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable
 
 import numpy as np
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from tests.faults import checks, processes
 from tests.faults.child import Strike
@@ -121,6 +123,41 @@ class Reference:
         export_dir = self._place("export")
         arguments = [f"--run_dir={self.run(JOINT).folder}", f"--export_dir={export_dir}"]
         return self._watch("experiments.export", [*arguments, "--format=litert"], export_dir)
+
+    @_once
+    def keys(self) -> tuple[pathlib.Path, pathlib.Path]:
+        """Two pairs of keys: the files whose names end with .private and .public beside these."""
+        pairs = self._place("signer"), self._place("stranger")
+        for number, path in enumerate(pairs):
+            private = ed25519.Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32)
+            path.with_suffix(".private").write_bytes(
+                private.private_bytes(
+                    serialization.Encoding.PEM,
+                    serialization.PrivateFormat.PKCS8,
+                    serialization.NoEncryption(),
+                )
+            )
+            path.with_suffix(".public").write_bytes(
+                private.public_key().public_bytes(
+                    serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+                )
+            )
+        return pairs
+
+    @_once
+    def signed_export(self, signer: int) -> pathlib.Path:
+        """The joint run, exported for LiteRT and signed with one of `keys`."""
+        export_dir = self._place(f"signed-{signer}")
+        done = processes.run(
+            "experiments.export",
+            f"--run_dir={self.run(JOINT).folder}",
+            f"--export_dir={export_dir}",
+            "--format=litert",
+            f"--sign={self.keys()[signer].with_suffix('.private')}",
+            folder=export_dir.parent,
+        )
+        checks.ended_well(done)
+        return export_dir
 
     @_once
     def report(self) -> Undisturbed:
