@@ -88,7 +88,7 @@ def same_run(
             continue
         if not (folder / file).is_file():
             raise Failure(f"{file} is no file after the run was finished")
-        if suffix in (".keras", ".h5"):
+        if suffix in (".keras", ".h5", ".checkpoint"):
             same_weights(folder / file, reference / file)
         elif suffix == ".json":
             same_json(folder / file, reference / file)
@@ -152,7 +152,12 @@ def whole_export(folder: pathlib.Path) -> int:
 
 
 def _weights(file: pathlib.Path) -> dict[str, str]:
-    """{path of a data set: hash of its bytes}."""
+    """{name of an array: hash of its bytes}; of a checkpoint also what else it holds."""
+    if file.suffix == ".checkpoint":
+        _, about, arrays = file.read_bytes().split(b"\n", 2)
+        rest = json.dumps(without_seconds(json.loads(about)), sort_keys=True)
+        with np.load(io.BytesIO(arrays)) as loaded:
+            return {name: _hash(loaded[name]) for name in loaded.files} | {"": rest}
     content = file
     if file.suffix == ".keras":
         with zipfile.ZipFile(file) as archive:
@@ -161,13 +166,16 @@ def _weights(file: pathlib.Path) -> dict[str, str]:
 
     def visit(name, item):
         if isinstance(item, h5py.Dataset):
-            values = np.asarray(item)
-            kind = f"{values.dtype} {values.shape} ".encode()
-            found[name] = hashlib.sha256(kind + values.tobytes()).hexdigest()
+            found[name] = _hash(np.asarray(item))
 
     with h5py.File(content, "r") as opened:
         opened.visititems(visit)
     return found
+
+
+def _hash(values: np.ndarray) -> str:
+    kind = f"{values.dtype} {values.shape} ".encode()
+    return hashlib.sha256(kind + values.tobytes()).hexdigest()
 
 
 def _no_traceback(done: Done) -> None:

@@ -36,7 +36,7 @@ def train_under_file_limit(trial: Trial) -> None:
     """Lets the system refuse large files; without the limit, the run ends as it should."""
     training = trial.rng.choice(TRAININGS)
     undisturbed, run = trial.reference.run(training), trial.folder / "run"
-    sizes = [file.stat().st_size for file in undisturbed.folder.rglob("*.h5")]
+    sizes = [file.stat().st_size for file in undisturbed.folder.rglob("*")]
     limit = 1 + int(trial.rng.random() ** 2 * max(sizes))
     trial.step(f"{training.module}, files of at most {limit} bytes")
     if not checks.clean_end(training.run(run, trial.folder, file_limit=limit)):
@@ -112,7 +112,7 @@ def write_to_read_only(trial: Trial) -> None:
     with small_disk(trial.folder / "disk", _ROOM) as disk:
         if what == "unfinished run":
             shutil.copytree(trial.reference.unfinished(JOINT), disk.folder / "run")
-        before = checks.files_of(disk.folder)
+        before = sorted(disk.folder.rglob("*"))
         disk.protect()
         where = disk.folder / "run"
         if what in ("new run", "unfinished run"):
@@ -125,7 +125,7 @@ def write_to_read_only(trial: Trial) -> None:
             }[what]
             done = processes.run(module, *arguments, folder=trial.folder)
         checks.refused(done)
-        if checks.files_of(disk.folder) != before:
+        if sorted(disk.folder.rglob("*")) != before:
             raise Failure("files changed on a read-only disk")
 
 
