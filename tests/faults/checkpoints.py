@@ -9,7 +9,8 @@ from tests.faults.fault import Failure, Trial, fault
 from tests.faults.reference import EPOCHS, SEQUENTIAL, TRAININGS
 
 _EPOCH = re.compile(r"epoch-(\d+)")
-_DAMAGE = (*damage.CHANCE, *damage.CHANCE, damage.random_bytes, damage.huge, *damage.INSTEAD)
+_DAMAGE = (*damage.CHANCE, *damage.CHANCE, damage.random_bytes)
+_EXCHANGE = (damage.huge, *damage.INSTEAD)
 
 
 @fault("checkpoint", weight=4)
@@ -19,9 +20,13 @@ def damage_one(trial: Trial) -> None:
     run = _unfinished(trial, training)
     epoch = trial.rng.choice((EPOCHS, EPOCHS, EPOCHS, EPOCHS - 1))
     file = _checkpoint(run / training.last_stage, epoch)
-    trial.step(f"{training.module}, {file.name}: {trial.rng.choice(_DAMAGE)(file, trial.rng)}")
-    checks.ended_well(training.run(run, trial.folder))
-    _ended_alike(trial, training, run)
+    how = trial.rng.choice((*_DAMAGE, *_EXCHANGE))
+    trial.step(f"{training.module}, {file.name}: {how(file, trial.rng)}")
+    if how in _EXCHANGE:  # no disk does that: the user may be asked
+        _stops_or_ends_alike(trial, training, run)
+    else:
+        checks.ended_well(training.run(run, trial.folder))
+        _ended_alike(trial, training, run)
 
 
 @fault("all-checkpoints")
@@ -32,7 +37,7 @@ def damage_all(trial: Trial) -> None:
     stage = run / training.last_stage
     for epoch in (EPOCHS - 1, EPOCHS):
         file = _checkpoint(stage, epoch)
-        trial.step(f"{file.name}: {trial.rng.choice(_DAMAGE)(file, trial.rng)}")
+        trial.step(f"{file.name}: {trial.rng.choice((*_DAMAGE, *_EXCHANGE))(file, trial.rng)}")
     _stops_or_ends_alike(trial, training, run)
 
 
