@@ -208,5 +208,6 @@ class Reference:
     def _place(self, name: str) -> pathlib.Path:
         """A path of that name in a folder of its own."""
         folder = self._folder / f"{name}-reference"
+        shutil.rmtree(folder, ignore_errors=True)  # of an attempt that failed
         folder.mkdir(parents=True)
         return folder / name
