@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from tests.faults.fault import Failure, Fault, NotPossible, Trial
 from tests.faults.reference import Reference
 
+MOST_FAILURES = 50  # then there is something to mend before further trials are worth their time
 SURVIVED, FAILED, NOT_POSSIBLE = "survived", "failed", "not possible here"
 
 
@@ -60,7 +61,7 @@ class Campaign:
         """Tries each kind once, and then goes on by their weights until the time is over.
 
         Args:
-            seconds: after which no trial begins.
+            seconds: after which no trial begins, nor after `MOST_FAILURES` failures.
             jobs: how many trials run at the same time.
 
         Yields:
@@ -70,16 +71,19 @@ class Campaign:
         draws = self._draws()
         firsts = len(self._faults)
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-            running = set()
+            running, failures = set(), 0
             for position in itertools.count():
-                if position >= firsts and time.monotonic() >= end:
+                over = position >= firsts and time.monotonic() >= end
+                if over or failures >= MOST_FAILURES:
                     break
                 running.add(pool.submit(self.try_one, *next(draws)))
                 while len(running) >= jobs:
                     done, running = concurrent.futures.wait(
                         running, return_when=concurrent.futures.FIRST_COMPLETED
                     )
-                    yield from (future.result() for future in done)
+                    outcomes = [future.result() for future in done]
+                    failures += [outcome.result for outcome in outcomes].count(FAILED)
+                    yield from outcomes
             yield from (future.result() for future in concurrent.futures.as_completed(running))
 
     def try_one(self, kind: str, number: int) -> Outcome:

@@ -76,7 +76,10 @@ class Undisturbed:
 
 
 def _once(make: Callable) -> Callable:
-    """Makes a result once for each argument, even if several threads ask for it."""
+    """Makes a result once for each argument, even if several threads ask for it.
+
+    What failed once fails again at once.
+    """
     made, lock = {}, threading.RLock()
 
     @functools.wraps(make)
@@ -84,7 +87,12 @@ def _once(make: Callable) -> Callable:
         with lock:
             key = (self, *arguments)
             if key not in made:
-                made[key] = make(self, *arguments)
+                try:
+                    made[key] = make(self, *arguments)
+                except Failure as failure:
+                    made[key] = Failure(f"undisturbed: {failure}")
+            if isinstance(made[key], Failure):
+                raise made[key]
             return made[key]
 
     return get
@@ -208,6 +216,5 @@ class Reference:
     def _place(self, name: str) -> pathlib.Path:
         """A path of that name in a folder of its own."""
         folder = self._folder / f"{name}-reference"
-        shutil.rmtree(folder, ignore_errors=True)  # of an attempt that failed
         folder.mkdir(parents=True)
         return folder / name

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from tests.faults import checks, damage, images, processes
-from tests.faults.campaign import FAILED, NOT_POSSIBLE, SURVIVED, Campaign, Outcome, table
+from tests.faults.campaign import (
+    FAILED,
+    MOST_FAILURES,
+    NOT_POSSIBLE,
+    SURVIVED,
+    Campaign,
+    Outcome,
+    table,
+)
 from tests.faults.child import Strike
 from tests.faults.fault import Failure, Fault, NotPossible, Trial
 from tests.faults.kinds import FAULTS
@@ -153,6 +161,11 @@ def test_every_kind_is_tried_at_once(tmp_path, jobs):
     results = {outcome.kind: outcome.result for outcome in outcomes}
     assert results == {"a": SURVIVED, "b": FAILED, "c": NOT_POSSIBLE, "d": FAILED}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_campaign_ends_when_everything_fails(tmp_path):
+    outcomes = list(campaign(tmp_path, a=fail).run_for(60, jobs=1))
+    assert [outcome.number for outcome in outcomes] == list(range(MOST_FAILURES))
 
 
 def test_the_table_counts():
