@@ -25,6 +25,7 @@ SLOW = (
     "docs/test_examples.py",
     "experiments",
     "export",
+    "faults",
     "methods",
     "networks/test_extraction.py",
     "networks/test_jax.py",
