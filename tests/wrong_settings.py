@@ -111,8 +111,8 @@ def _out_of_range(rule, kind) -> list[str]:
         case settings.Between(low, high, without_low, without_high):
             step = 1 if kind is int else 1e-3
             below = low if without_low else low - step
-            above = high if without_high else high + step
-            return [repr(below), repr(above), repr(-(10**30)), repr(10**30), "0x" + "f" * 9000]
+            above = high if without_high else high + max(step, high // 100)
+            return [repr(below), repr(above), repr(-(10**30)), repr(10**50), "0x" + "f" * 9000]
         case settings.OneOf():
             return ["''", "'no such choice'", repr("x" * 100_000)]
         case settings.FileName():

@@ -103,7 +103,8 @@ def import_modules(imports: Sequence[str]) -> None:
     gin_files.check_module_names(imports)
     for module in imports:
         try:
-            importlib.import_module(module)
+            with gin.unlock_config():  # the module may register classes
+                importlib.import_module(module)
         except Exception as error:  # a module may raise anything
             raise UserError(
                 f"cannot import the module {module} (--gin_import): {type(error).__name__}: "

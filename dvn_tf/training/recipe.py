@@ -39,7 +39,7 @@ class Recipe:
 
     epochs: Annotated[int, Between(1, 100_000)] = 200
     batch_size: Annotated[int, Between(1, 65_536)] = 128
-    learning_rate: Annotated[float, Between(0, 1_000)] = 0.1
+    learning_rate: Annotated[float, Between(0, 1e38)] = 0.1
     schedule: Annotated[str, OneOf("step", "cosine", "constant")] = "step"
     milestones: Annotated[Sequence[_Share], Length(0, 1_000)] = (0.3, 0.6, 0.8)
     decay_factor: Annotated[float, Between(0, 1_000)] = 0.2

@@ -55,23 +55,30 @@ def test_resnet_has_four_stages_of_n_blocks_and_no_projection(depth, blocks):
     assert convolutions(network, 1) == []
 
 
-@pytest.mark.parametrize("depth", [-4, 0, 2, 4, 7, 9, 11, 12, 13, 15, 30, 33])
+@pytest.mark.parametrize("depth", [2, 4, 7, 9, 11, 12, 13, 15, 30, 33])
 def test_depths_that_no_wide_resnet_has_are_refused(depth):
     with pytest.raises(UserError, match=f"no wide residual network of depth {depth}: use 6N"):
         WideResNet(depth, 1)
 
 
-@pytest.mark.parametrize("depth", [-6, 0, 2, 8, 9, 11, 14, 20, 22, 32, 41, 43, 49])
+@pytest.mark.parametrize("depth", [2, 8, 9, 11, 14, 20, 22, 32, 41, 43, 49])
 def test_depths_that_no_resnet_has_are_refused(depth):
     with pytest.raises(UserError, match=f"no ResNet of depth {depth} here: use 8N"):
         ResNet(depth)
 
 
-def test_widths_below_one_are_refused():
-    with pytest.raises(UserError, match="width factor of a WRN must be at least 1, not 0"):
-        WideResNet(8, 0)
-    with pytest.raises(UserError, match="base width must be at least 1, not 0"):
-        ResNet(10, 0)
+@pytest.mark.parametrize("value", [-6, -4, 0])
+def test_depths_and_widths_below_one_are_refused(value):
+    for make, what, most in (
+        (lambda: WideResNet(value, 1), "WideResNet.depth", "1,000"),
+        (lambda: WideResNet(8, value), "WideResNet.width", "64"),
+        (lambda: ResNet(value), "ResNet.depth", "1,000"),
+        (lambda: ResNet(10, value), "ResNet.base_width", "1,024"),
+    ):
+        with pytest.raises(
+            UserError, match=f"^{what} must be a whole number from 1 to {most}, not {value}$"
+        ):
+            make()
 
 
 def test_names_and_widths():

@@ -16,19 +16,19 @@ SHORT = (
 )
 DYNAMIC = """from __gin__ import dynamic_registration
 import os
-from dvn_tf.training import recipe
+from dvn_tf.methods import scenario
 {}
 os.system.command = 'touch marker'
 """
 # What a stranger may write; each makes the file `marker` where gin itself reads it.
 HOSTILE = {
-    "a call": DYNAMIC.format("recipe.Recipe.seed = @os.system()"),
-    "a scoped call": DYNAMIC.format("recipe.Recipe.seed = @some/scope/os.system()"),
-    "a call by a macro": DYNAMIC.format("seed = @os.system()\nrecipe.Recipe.seed = %seed"),
+    "a call": DYNAMIC.format("scenario.Scenario.name = @os.system()"),
+    "a scoped call": DYNAMIC.format("scenario.Scenario.name = @some/scope/os.system()"),
+    "a call by a macro": DYNAMIC.format("seed = @os.system()\nscenario.Scenario.name = %seed"),
     "a call by a singleton": DYNAMIC.format(
-        "one/gin.singleton.constructor = @os.system\nrecipe.Recipe.seed = @one/gin.singleton()"
+        "one/gin.singleton.constructor = @os.system\nscenario.Scenario.name = @one/gin.singleton()"
     ),
-    "a call in a list": DYNAMIC.format("recipe.Recipe.milestones = [@os.system()]"),
+    "a call in a list": DYNAMIC.format("scenario.Scenario.tasks = [@os.system()]"),
     "an import": "import hostile_module\n",
     "an import from": "from hostile_package import part\n",
     "an import by another name": "import hostile_module as Recipe\n",

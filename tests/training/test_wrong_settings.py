@@ -86,7 +86,7 @@ ERRORS = {
         "Recipe.epochs must be a whole number from 1 to 100,000, not True"
     ),
     lambda: Recipe(learning_rate=math.nan): (
-        "Recipe.learning_rate must be a number from 0 to 1,000, not nan"
+        "Recipe.learning_rate must be a number from 0 to 1e+38, not nan"
     ),
     lambda: Recipe(momentum=1.0): "Recipe.momentum must be a number from 0 to below 1, not 1.0",
     lambda: Recipe(deterministic="False"): (
