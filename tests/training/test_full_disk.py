@@ -1,4 +1,4 @@
-"""A run on a disk that is full or read-only: one line, nothing lost, and the same end afterwards."""
+"""A run on a full or read-only disk: one line, nothing lost, and the same end afterwards."""
 
 import functools
 import os
