@@ -94,7 +94,7 @@ def test_a_stage_that_cannot_be_copied_is_one_line(run_of, tmp_path):
     old = tmp_path / "old"
     shutil.copytree(run_of("lwf").path, old)
     os.mkfifo(old / LOW / "pipe")
-    with pytest.raises(UserError, match="cannot copy .* is a named pipe") as raised:
+    with pytest.raises(UserError, match=r"cannot copy .* is a named pipe") as raised:
         watch(experiment_of("feature_extraction"), tmp_path / "run", old)
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "run" / LOW).exists()
