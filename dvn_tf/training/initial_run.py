@@ -79,13 +79,19 @@ def copy_first_stage(initial_run, folder: RunFolder, name: str) -> None:
         initial_run: folder of the other run.
         folder: the stage's folder in the new run; left alone if the stage is there already.
         name: of the stage.
+
+    Raises:
+        UserError: if a file cannot be copied. The stage's folder is then as it was.
     """
     if folder.stage() is None:
         with atomic_folder(folder.path) as new:
             ignored = shutil.ignore_patterns("checkpoints", "export", ".*")
-            shutil.copytree(
-                pathlib.Path(initial_run) / name, new, ignore=ignored, dirs_exist_ok=True
-            )
+            old = pathlib.Path(initial_run) / name
+            try:
+                shutil.copytree(old, new, ignore=ignored, dirs_exist_ok=True)
+            except shutil.Error as error:  # which gathers those of all files
+                [(_, _, reason), *_] = error.args[0]
+                raise UserError(f"cannot copy {old} to {folder.path}: {reason}") from None
 
 
 def _shape_text(backbone, table, partition, map_size, image_shape, num_classes) -> str:

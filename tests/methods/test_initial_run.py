@@ -1,5 +1,6 @@
 """--initial_run: a sequence goes on from the old network of another run."""
 
+import os
 import shutil
 
 import pytest
@@ -87,3 +88,13 @@ def test_a_method_of_one_stage_has_no_use_for_an_initial_run(run_of, tmp_path):
     with pytest.raises(UserError, match="leave --initial_run out"):
         watch(experiment_of("joint dvn"), tmp_path / "run", run_of("lwf").path)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_stage_that_cannot_be_copied_is_one_line(run_of, tmp_path):
+    old = tmp_path / "old"
+    shutil.copytree(run_of("lwf").path, old)
+    os.mkfifo(old / LOW / "pipe")
+    with pytest.raises(UserError, match=r"cannot copy .* is a named pipe") as raised:
+        watch(experiment_of("feature_extraction"), tmp_path / "run", old)
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "run" / LOW).exists()

@@ -20,7 +20,10 @@ from methods.short_runs import (
 )
 from run_checks import assert_same_files, without_seconds
 
+from dvn_tf import data
+from dvn_tf.errors import UserError
 from dvn_tf.networks.network import load_network
+from dvn_tf.training.run_folder import RunFolder
 
 
 def copy_of(run, folder, stages):
@@ -143,3 +146,31 @@ def test_losses_are_the_same_after_a_kill_behind_the_last_stage(run_forked, tmp_
     assert run_forked("experiments.joint", *arguments, f"--run_dir={folder}").returncode == 0
     after = json.loads((folder / "results.json").read_text())
     assert without_seconds(after) == without_seconds(before)
+
+
+@pytest.mark.parametrize("name", ["joint dvn", "dvn"])
+@pytest.mark.parametrize("step", ["make_optimizer", "pipelines.steps_per_epoch"])
+def test_what_cannot_be_trained_claims_no_folder(name, step, tmp_path, monkeypatch):
+    """Neither for a first run nor for the corrected command after it."""
+
+    def refuse(*_):
+        raise UserError("this cannot be trained")
+
+    monkeypatch.setattr(f"dvn_tf.training.fitting.{step}", refuse)
+    with pytest.raises(UserError, match="this cannot be trained"):
+        watch(experiment_of(name), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_second_process_is_told_before_it_loads_anything(run_of, tmp_path):
+    folder = tmp_path / "run"
+    copy_of(run_of("lwf"), folder, [LOW])
+    before = files_of(folder)
+    with (
+        RunFolder(folder).lock(),
+        pytest.raises(UserError, match=rf"{folder} is being trained by .*process .*: wait for it"),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(data, "load", None)
+        watch(experiment_of("lwf"), folder)
+    assert {file: files_of(folder)[file] for file in before} == before

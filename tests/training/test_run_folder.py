@@ -6,7 +6,6 @@ import pytest
 
 import dvn_tf
 from dvn_tf.errors import UserError
-from dvn_tf.files import atomic_file, write_json, write_text
 from dvn_tf.training.run_folder import RunFolder
 
 CONFIG = "# Parameters for Recipe:\nRecipe.epochs = 3\nRecipe.seed = 0\n"
@@ -25,18 +24,6 @@ def network():
     return dvn_tf.DeepVirtualNetwork(
         [task], dvn_tf.UnitTable.by_rule(1, 2), dvn_tf.WideResNet(8, 1)
     )
-
-
-def test_a_file_is_written_whole_or_not_at_all(tmp_path):
-    file = tmp_path / "new" / "file.txt"
-    write_text(file, "old")
-    with pytest.raises(KeyError), atomic_file(file) as temporary:
-        temporary.write_text("ne")
-        raise KeyError
-    assert file.read_text() == "old"
-    assert list(file.parent.iterdir()) == [file]
-    write_json(file, {"a": [1]})
-    assert '"a"' in file.read_text()
 
 
 def test_the_same_configuration_may_claim_again(folder):
@@ -84,7 +71,7 @@ def test_a_file_in_the_way(tmp_path):
 
 
 def test_what_a_killed_run_left_half_written_is_cleared_away(tmp_path):
-    half = tmp_path / f".partial-{os.getpid()}-config.gin"
+    half = tmp_path / ".partial-elsewhere-7-00000000-config.gin"
     half.write_text("Recipe.ep")
     RunFolder(tmp_path).claim(CONFIG)
     assert [path.name for path in tmp_path.iterdir()] == ["config.gin"]
@@ -128,3 +115,124 @@ def test_damaged_results(folder):
     (folder.path / "results.json").write_text('{"seed": ')
     with pytest.raises(UserError, match="is damaged"):
         folder.results()
+
+
+DAMAGED = {
+    "empty": b"",
+    "cut": b'{"seed": ',
+    "of another type": b"7",
+    "of text": b'"text"',
+    "a list of numbers": b"[1, 2]",
+    "nested": b"[" * 100_000,
+    "nested objects": b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
+    "not finite": b'[{"loss": NaN}]',
+    "a number of 400 digits": b'{"seed": ' + b"9" * 400 + b"}",
+    "bytes": b"\xff\xfe\x00",
+}
+NO_FILE = {"folder": lambda path: path.mkdir(), "pipe": lambda path: os.mkfifo(path)}
+READERS = {
+    "results.json": RunFolder.finished,
+    "stage.json": RunFolder.stage,
+    "history.json": lambda folder: folder.history(3),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("damage", [*DAMAGED, *NO_FILE])
+def test_a_damaged_json_file_is_one_line(folder, name, damage):
+    (folder.path / "model.keras").touch()
+    if damage in NO_FILE:
+        NO_FILE[damage](folder.path / name)
+    else:
+        (folder.path / name).write_bytes(DAMAGED[damage])
+    with pytest.raises(UserError, match=rf"{name} is damaged: delete it, and the run's") as raised:
+        READERS[name](folder)
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {},
+        {"name": "a", "learned": "a", "epochs": 1, "seconds": 1.0, "outputs": {}},
+        {"name": "a", "learned": [], "epochs": True, "seconds": 1.0, "outputs": {}},
+        {"name": "a", "learned": [], "epochs": 1, "seconds": 1.0, "outputs": {"a/level1": 1}},
+        {"name": "a", "learned": [], "epochs": 1, "seconds": None, "outputs": {}},
+    ],
+)
+def test_a_stage_without_what_a_run_reads_from_it(folder, record):
+    (folder.path / "model.keras").touch()
+    folder.write_stage(record)
+    with pytest.raises(UserError, match=r"stage.json is damaged"):
+        folder.stage()
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", NO_FILE["folder"], NO_FILE["pipe"]])
+def test_a_damaged_configuration_is_one_line(folder, content):
+    file = folder.path / "config.gin"
+    file.unlink()
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        content(file)
+    with pytest.raises(UserError, match=r"config\.gin") as raised:
+        folder.check(CONFIG)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", NO_FILE)
+def test_no_file_in_the_place_of_the_network(folder, kind):
+    NO_FILE[kind](folder.path / "model.keras")
+    with pytest.raises(UserError, match="holds no trained network"):
+        folder.load_model()
+
+
+def record_of(folder, network) -> dict:
+    """A stage's record with the hash of its network."""
+    record = {"name": "all", "learned": [], "epochs": 1, "seconds": 1.0, "outputs": {}}
+    return record | {"model_sha256": folder.save_model(network)}
+
+
+def test_a_network_other_than_the_recorded_one_is_not_loaded(folder, network):
+    folder.write_stage(record_of(folder, network))
+    folder.load_model()
+    file = folder.path / "model.keras"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1  # in a weight, where nothing else would notice
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=r"model.keras is not a whole Keras model \(its SHA-256"):
+        folder.load_model()
+
+
+def test_a_network_of_a_version_that_recorded_no_hash_is_loaded(folder, network):
+    record = record_of(folder, network)
+    del record["model_sha256"]
+    folder.write_stage(record)
+    assert len(folder.load_model().weights) == len(network.weights)
+
+
+def test_the_same_network_is_the_same_file(folder, network, tmp_path):
+    """Whenever it is written, after whatever else the process has built."""
+    first = folder.save_model(network)
+    loaded = folder.load_model()
+    again = RunFolder(tmp_path / "again")
+    assert again.save_model(loaded) == first
+    assert (again.path / "model.keras").read_bytes() == (folder.path / "model.keras").read_bytes()
+
+
+def test_a_compiled_network_is_written_without_its_optimizer(folder, network):
+    from dvn_tf.networks.network import uncompiled
+
+    assert uncompiled(network) is network
+    before = folder.save_model(network)
+    other = folder.load_model()
+    other.compile("sgd", loss="mse")
+    assert folder.save_model(other) != before
+    assert folder.save_model(uncompiled(other)) == before
+
+
+def test_only_locks_and_unfinished_files_leave_a_folder_free(tmp_path):
+    with RunFolder(tmp_path).lock():
+        RunFolder(tmp_path).claim(CONFIG)
+    assert (tmp_path / "config.gin").exists()
