@@ -83,9 +83,7 @@ class Checkpoints:
         np.savez(archive, **arrays)
         content = json.dumps(about).encode() + b"\n" + archive.getbuffer()
         write_bytes(self._file(epochs_done), _with_hash(content))
-        for old in list(self.files().values())[:-KEPT_CHECKPOINTS]:
-            with writing(old):
-                old.unlink()
+        self._remove_old()
 
     def restore(self, network: keras.Model) -> tuple[int, list[dict] | None]:
         """Loads the newest whole checkpoint into a network whose optimizer is built.
@@ -104,9 +102,12 @@ class Checkpoints:
                 _load_weights(file, network)
                 return epochs_done, None
             try:
-                return epochs_done, self._load(file, epochs_done, network)
+                history = self._load(file, epochs_done, network)
             except _DamageError as damage:
                 self._set_aside(file, str(damage))
+            else:
+                self._remove_old()  # a program may have been killed before it did
+                return epochs_done, history
         if damaged := sorted(self.folder.glob(f"epoch-*{_DAMAGED}")):
             raise UserError(
                 f"no checkpoint in {self.folder} is whole ({damaged[-1].name} and all others are "
@@ -118,7 +119,14 @@ class Checkpoints:
     def _file(self, epochs_done: int) -> pathlib.Path:
         return self.folder / f"epoch-{epochs_done:04d}{_ENDING}"
 
+    def _remove_old(self) -> None:
+        for old in list(self.files().values())[:-KEPT_CHECKPOINTS]:
+            with writing(old):
+                old.unlink()
+
     def _load(self, file: pathlib.Path, epochs_done: int, network: keras.Model) -> list[dict]:
+        if not file.is_file():
+            raise _DamageError("it is no regular file")
         content = read_whole(file)
         if _with_hash(memoryview(content)[_HASH_SIZE + 1 :]) != content:
             raise _DamageError("its SHA-256 is another")

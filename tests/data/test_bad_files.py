@@ -147,7 +147,7 @@ def test_names_that_are_no_characters(folder):
         load_folder(folder)
 
 
-@pytest.mark.parametrize("path", ["x" * 300, "x/" * 3000, "~nobody-of-this-name/x"])
+@pytest.mark.parametrize("path", ["x" * 300, "x/" * 2000, "~nobody-of-this-name/x"])
 def test_paths_that_cannot_be(path):
     with pytest.raises(UserError, match="There is no folder"):
         load_folder(path)
@@ -164,12 +164,12 @@ def test_a_thousand_classes(tmp_path):
 def test_more_memory_than_there_is(folder, monkeypatch):
     available = machine.available_memory()
     assert available is None or 10**6 < available < 10**15
-    monkeypatch.setattr(machine, "available_memory", lambda: 10**9)
+    monkeypatch.setattr(machine, "available_memory", lambda: 10**8)
     with pytest.raises(
         UserError,
-        match=r"^8 images of 99999 x 99999 x 3 take 240.0 GB of memory, and 1.0 GB are free: set",
+        match=r"^8 images of 4096 x 4096 x 3 take 0.4 GB of memory, and 0.1 GB are free: set",
     ):
-        load_folder(folder, image_size=99_999)
+        load_folder(folder, image_size=4096)
     monkeypatch.setattr(machine, "available_memory", lambda: None)
     with pytest.raises(UserError, match=r"take 10,000,000,000\.0 GB of memory: set"):
         images.allocate((10**9, 10**10, 1))

@@ -1,6 +1,8 @@
 """A checkpoint is whole or it is not loaded: bits, pages, names, runs and networks are checked."""
 
 import json
+import os
+import pathlib
 
 import keras
 import numpy as np
@@ -77,7 +79,12 @@ def test_the_same_state_has_the_same_bytes(saved, tmp_path):
 
 def test_only_the_newest_are_kept(saved, network):
     checkpoints, _ = saved
+    old = checkpoints.files()[1]
+    content = old.read_bytes()
     checkpoints.save(network, 3, HISTORY)
+    assert list(checkpoints.files()) == [2, 3]
+    old.write_bytes(content)  # as if the program had been killed before it was removed
+    checkpoints.restore(network)
     assert list(checkpoints.files()) == [2, 3]
 
 
@@ -174,11 +181,12 @@ def test_a_checkpoint_with_a_hash_of_its_own_and_nonsense_inside(saved, network,
         assert_restored(checkpoints, network, values, 2)
 
 
-def test_a_folder_in_the_place_of_a_checkpoint(saved, network):
-    checkpoints, _ = saved
-    (checkpoints.folder / "epoch-0003.checkpoint").mkdir()
-    with pytest.raises(UserError, match="not a regular file"):
-        checkpoints.restore(network)
+@pytest.mark.parametrize("make", [pathlib.Path.mkdir, os.mkfifo])
+def test_what_is_no_file_in_the_place_of_a_checkpoint(saved, network, capsys, make):
+    checkpoints, values = saved
+    make(checkpoints.folder / "epoch-0003.checkpoint")
+    assert_restored(checkpoints, network, values, 2)
+    assert "is damaged (it is no regular file): set aside" in capsys.readouterr().out
 
 
 def test_weights_of_version_0_3_are_still_loaded(saved, network):
