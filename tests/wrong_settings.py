@@ -19,7 +19,7 @@ _OTHERS = {
     float: (*_NUMBERS, "'0.5'", "'nan'", "@Recipe()", "@DVN", "1" + "0" * 400),
     bool: ("0", "1", "1.0", "'True'", "'False'", "'no'", "()", "(True,)", "{}", "@DVN()"),
     str: ("3", "True", "1.5", "b'text'", "('a',)", "[]", "{}", r"'a\x00b'", r"'\ud800'", "@DVN()"),
-    collections.abc.Sequence: ("3", "True", "0.5", "{}", "{1: 2}", "b'ab'", "@Recipe()"),
+    collections.abc.Sequence: ("3", "True", "0.5", "1.5", "{}", "{1: 2}", "b'ab'", "@Recipe()"),
     object: ("3", "True", "'text'", "()", "{}", "1.5", "@Recipe()", "@Recipe", "['x']"),
 }
 # Bindings that are wrong for another reason than their value's kind.
