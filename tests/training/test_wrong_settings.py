@@ -49,7 +49,7 @@ def refused(params, files=("gin/quickstart.gin",)):
 )
 def test_every_wrong_value_of_every_field_is_refused(cls, field, hint):
     values = wrong_settings.wrong_values(hint)
-    assert len(values) > 5
+    assert len(values) >= 5
     for value in values:
         refused([f"{cls.__name__}.{field} = {value}"])
 
