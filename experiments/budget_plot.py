@@ -13,9 +13,10 @@ from absl import flags
 
 from dvn_runtime import trace
 from experiments import programs
+from experiments.folder_flags import define_folder
 
-_EXPORT_DIR = flags.DEFINE_string(
-    "export_dir", None, "Export folder with manifest.json.", required=True
+_EXPORT_DIR = define_folder(
+    "export_dir", None, "Export folder with manifest.json.", exists=True, required=True
 )
 _BUDGETS = flags.DEFINE_list(
     "budgets", None, "Budgets in order, such as 8MB,2MB,8MB.", required=True
@@ -25,7 +26,7 @@ _FORMAT = flags.DEFINE_string("format", "litert", "Format of the networks: liter
 _PACK = flags.DEFINE_bool(
     "pack_weights", True, "Run with XNNPACK: faster, but a second copy of the weights."
 )
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder to write to; by default EXPORT_DIR.")
+_OUTPUT_DIR = define_folder("output_dir", None, "Folder to write to; by default EXPORT_DIR.")
 
 
 def main(_):

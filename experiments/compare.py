@@ -10,14 +10,13 @@ runs/J1/comparison. Nothing is trained. Unfinished runs are named and left out.
 
 import os
 
-from absl import flags
-
 from experiments import programs
+from experiments.folder_flags import define_folder
 
-_RUNS = flags.DEFINE_string(
-    "runs", None, "Folder of the finished runs, such as runs/J1.", required=True
+_RUNS = define_folder(
+    "runs", None, "Folder of the finished runs, such as runs/J1.", exists=True, required=True
 )
-_REPORT_DIR = flags.DEFINE_string(
+_REPORT_DIR = define_folder(
     "report_dir",
     None,
     "Folder to write; by default RUNS/report. A report in it is replaced. It may hold the runs.",

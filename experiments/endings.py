@@ -19,6 +19,7 @@ INTERRUPTED = 128 + signal.SIGINT
 READER_GONE = 128 + signal.SIGPIPE
 
 _REPORT = "(--debug shows the traceback; please report it)"
+_LONGEST = 2000  # characters of a line
 _STARTING, _WORKING, _DONE = "starting", "working", "done"
 
 
@@ -207,6 +208,8 @@ def _named(error: BaseException) -> str:
 def _one_line(message) -> str:
     """A message without line breaks and other characters that steer a terminal."""
     words = " ".join(str(message).split())
+    if len(words) > _LONGEST:
+        words = f"{words[: _LONGEST // 2]} ... {words[-_LONGEST // 2 :]}"
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
 
 

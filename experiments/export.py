@@ -9,11 +9,10 @@ Each (task, level) becomes a Keras model and a SavedModel that need nothing of t
 from absl import flags
 
 from experiments import programs
+from experiments.folder_flags import define_folder
 
-_RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of a finished run.", required=True)
-_EXPORT_DIR = flags.DEFINE_string(
-    "export_dir", None, "Folder to write to; by default RUN_DIR/export."
-)
+_RUN_DIR = define_folder("run_dir", None, "Folder of a finished run.", exists=True, required=True)
+_EXPORT_DIR = define_folder("export_dir", None, "Folder to write to; by default RUN_DIR/export.")
 _FORMAT = flags.DEFINE_list(
     "format",
     ["keras", "tf_saved_model"],

@@ -11,11 +11,12 @@ from absl import flags
 
 from dvn_runtime.errors import UserError
 from experiments import programs
+from experiments.folder_flags import define_folder
 
 programs.define_gin_flags()
-_RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of a finished run.")
+_RUN_DIR = define_folder("run_dir", None, "Folder of a finished run.", exists=True)
 _UNTRAINED = flags.DEFINE_bool("untrained", False, "Time the network of --gin_file, untrained.")
-_OUT_DIR = flags.DEFINE_string(
+_OUT_DIR = define_folder(
     "out_dir", None, "Folder to write to; by default RUN_DIR/latency or latency/SCENARIO."
 )
 _TASK = flags.DEFINE_string("task", None, "Name of the task; by default the first task.")

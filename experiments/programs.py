@@ -8,7 +8,7 @@ from collections.abc import Callable
 from absl import app, flags, logging
 
 from dvn_runtime.errors import UserError
-from experiments import endings, framework_logs, gin_check
+from experiments import endings, folder_flags, framework_logs, gin_check
 from experiments.endings import starting
 
 __all__ = ["define_data_dir_flag", "define_gin_flags", "gin_settings", "run", "starting"]
@@ -53,6 +53,8 @@ def define_data_dir_flag() -> flags.FlagHolder:
 
 
 def _is_data_dir(folder: str | None) -> bool:
+    if folder is not None:
+        folder_flags.check_text(folder)
     # Without TensorFlow, which `dvn_tf.data` checks the same with; TFDS reads object stores too.
     if folder is None or "://" in folder or os.path.isdir(os.path.expanduser(folder)):
         return True
@@ -131,6 +133,7 @@ def _parse_flags(argv: list[str]) -> list[str]:
     except flags.Error as error:
         missing = re.findall(r"Flag (--\w+) must have a value other than None", str(error))
         message = f"{' and '.join(missing)} must be given" if missing else error
+        message = "; ".join(str(message).splitlines())  # of several flags
         sys.exit(endings.fail(f"{message} (--help lists the flags)"))
     except SystemExit:  # absl ends --help with 1, as if it were an error
         sys.exit(0)

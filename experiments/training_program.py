@@ -6,12 +6,13 @@ from absl import flags
 
 from dvn_runtime.errors import UserError
 from experiments import programs
+from experiments.folder_flags import define_folder
 
 programs.define_gin_flags()
-_RUN_DIR = flags.DEFINE_string(
+_RUN_DIR = define_folder(
     "run_dir", None, "Folder of a single run; by default RUNS_DIR/<scenario>/<method>/seed<n>."
 )
-_RUNS_DIR = flags.DEFINE_string("runs_dir", "runs", "Folder of all runs.")
+_RUNS_DIR = define_folder("runs_dir", "runs", "Folder of all runs.")
 _DATA_DIR = programs.define_data_dir_flag()
 _SEED = flags.DEFINE_integer("seed", None, "Recipe.seed of a single run.")
 _SEEDS = flags.DEFINE_list("seeds", [], "Do one run for each of these seeds, as in 0,1,2.")

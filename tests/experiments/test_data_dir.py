@@ -16,13 +16,15 @@ def test_a_data_dir_that_is_no_folder(run_program, tmp_path, program, is_file):
     path = tmp_path / "data"
     if is_file:
         path.write_text("")
+    (tmp_path / "runs").mkdir()  # where --run_dir leads
     done = run_program(
         f"experiments.{program}", *PROGRAMS[program], f"--data_dir={path}", cwd=tmp_path
     )
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: flag --data_dir={path}: there is no such folder: ")
     assert done.stderr.count("\n") == 1
-    assert list(tmp_path.iterdir()) == ([path] if is_file else [])
+    assert sorted(tmp_path.iterdir()) == [*([path] if is_file else []), tmp_path / "runs"]
+    assert not any((tmp_path / "runs").iterdir())
 
 
 def test_an_export_with_a_wrong_data_dir_is_refused_in_the_library_too(tmp_path):

@@ -57,7 +57,7 @@ def test_help_explains_every_flag(program, run_quick):
         files = [ROOT / "dvn_runtime" / "predict.py"]
     for file in files:
         source = file.read_text()
-        flags |= set(re.findall(r"flags\.DEFINE_\w+\(\s*\"(\w+)\"", source))
+        flags |= set(re.findall(r"(?:flags\.DEFINE_\w+|define_folder)\(\s*\"(\w+)\"", source))
         flags |= set(re.findall(r"add_argument\(\"--(\w+)\"", source))
         if "define_gin_flags()" in source:
             flags |= {"gin_file", "gin_param"}

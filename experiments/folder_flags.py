@@ -1,0 +1,81 @@
+"""Flags that name folders: one check for all, made before anything is imported or written."""
+
+import functools
+import os
+
+from absl import flags
+
+flags.disclaim_key_flags()  # flags defined here are the calling program's, and in its --help
+
+
+def define_folder(
+    name: str, default: str | None, help: str, *, exists: bool = False, required: bool = False
+) -> flags.FlagHolder:
+    """Defines a flag that names a folder.
+
+    Args:
+        name: the flag's.
+        default: its value where it is not given.
+        help: what --help says.
+        exists: whether the folder is to be read, so it must exist. Otherwise it is to be written,
+            and what exists of its path must be folders.
+        required: whether the flag must be given.
+    """
+    holder = flags.DEFINE_string(name, default, help, required=required)
+    flags.register_validator(holder, functools.partial(_check, exists=exists))
+    return holder
+
+
+def check_text(path: str) -> None:
+    """Checks that a path can be the name of a file.
+
+    Raises:
+        flags.ValidationError: if it is empty, or has a null byte or bytes that are no characters.
+    """
+    if not path:
+        raise flags.ValidationError("the path is empty: name a folder, or leave the flag out")
+    if "\0" in path:
+        raise flags.ValidationError("no path has a null byte: name another folder")
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise flags.ValidationError(
+            "the path has bytes that are no characters in UTF-8: rename the folder"
+        ) from None
+
+
+def _check(path: str | None, exists: bool) -> bool:
+    if path is None:
+        return True
+    check_text(path)
+    try:
+        if exists:
+            _check_readable(path)
+        else:
+            _check_writable(path)
+    except OSError as error:
+        raise flags.ValidationError(f"cannot use the folder: {error.strerror or error}") from None
+    return True
+
+
+def _check_readable(path: str) -> None:
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        raise flags.ValidationError("there is no folder of this name: check the path") from None
+    if not os.path.isdir(path):
+        raise flags.ValidationError("this is no folder: name one that exists")
+    os.scandir(path).close()
+
+
+def _check_writable(path: str) -> None:
+    parent = os.path.abspath(path)
+    while not os.path.lexists(parent):
+        try:
+            os.lstat(parent)
+        except (FileNotFoundError, NotADirectoryError):
+            parent = os.path.dirname(parent)
+    if not os.path.isdir(parent):
+        raise flags.ValidationError(f"{parent} is no folder: name another path")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise flags.ValidationError(f"the folder {parent} is read-only: name another path")
