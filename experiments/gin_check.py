@@ -15,16 +15,18 @@ from experiments.gin_names import LIBRARY, settings
 from gin import selector_map
 
 
-def _library_module(path: str):
-    """A module of the library that needs no TensorFlow, without importing the library itself."""
-    name = f"_{path.replace('/', '_')}"
-    spec = importlib.util.spec_from_file_location(name, LIBRARY / f"{path}.py")
+def _gin_files():
+    """The library's package of that name, without importing the library itself."""
+    folder, name = LIBRARY / "training" / "gin_files", "_gin_files"
+    spec = importlib.util.spec_from_file_location(
+        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
     sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules[name])
     return sys.modules[name]
 
 
-gin_files = _library_module("training/gin_files")
+gin_files = _gin_files()
 GIN_ROOT = gin_files.GIN_ROOT
 _BUILT_IN = ("gin.macro", "gin.singleton")
 
