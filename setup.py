@@ -10,6 +10,7 @@ VERSION = re.search(r'__version__ = "(.+)"', (HERE / "dvn_tf/__init__.py").read_
 
 # What writes and runs ONNX, and what runs LiteRT. The formats keras and tf_saved_model need none.
 EXPORT = ["ai-edge-litert", "onnx", "onnxruntime", "tf2onnx"]
+SIGN = ["cryptography"]  # what signs exports and checks signatures
 
 setup(
     name="dvn_tf",
@@ -68,6 +69,16 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.19"],
         "export": EXPORT,
-        "test": [*EXPORT, "hypothesis", "jax", "markdown-it-py", "pytest", "pytest-xdist", "ruff"],
+        "sign": SIGN,
+        "test": [
+            *EXPORT,
+            *SIGN,
+            "hypothesis",
+            "jax",
+            "markdown-it-py",
+            "pytest",
+            "pytest-xdist",
+            "ruff",
+        ],
     },
 )

@@ -21,4 +21,5 @@ setup(
     packages=["dvn_runtime"],
     package_data={"dvn_runtime": ["py.typed"]},
     install_requires=["ai-edge-litert", "numpy", "pillow"],
+    extras_require={"sign": ["cryptography"]},
 )

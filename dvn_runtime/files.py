@@ -6,7 +6,7 @@ import os
 import pathlib
 import stat
 
-from dvn_runtime.errors import UserError
+from dvn_runtime.errors import UserError, shortened
 
 JSON_LIMIT = 64 * 2**20  # bytes; the largest manifest or history of this project has some thousands
 _WHOLE_NUMBERS = 2**63  # beyond what NumPy and the counts of this project can hold
@@ -44,7 +44,7 @@ def read_bytes(path: str | os.PathLike, limit: int) -> bytes:
         raise
     # A null byte in the path, characters that have no bytes, or no path at all.
     except (ValueError, TypeError) as error:
-        raise UserError(f"{str(path)!r:.80} is no path: {error}") from None
+        raise UserError(f"{shortened(path)} is no path: {error}") from None
     if len(content) > limit:
         raise UserError(f"{path} grew while it was read: wait until it is written, and try again")
     return content

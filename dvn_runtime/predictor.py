@@ -263,8 +263,9 @@ def _usable_networks(
     manifest: Manifest, format: str, tasks: Collection[str] | None
 ) -> list[ExportedNetwork]:
     """The networks in a format of some tasks, all of which must have a measured accuracy."""
-    if format not in SUPPORTED_FORMATS:
-        raise UserError(f"format must be one of {', '.join(SUPPORTED_FORMATS)}, not {format!r}")
+    if not isinstance(format, str) or format not in SUPPORTED_FORMATS:
+        known = ", ".join(SUPPORTED_FORMATS)
+        raise UserError(f"format must be one of {known}, not {shortened(format)}")
     of_format = [network for network in manifest.networks if network.format == format]
     served = dict.fromkeys(network.task for network in of_format)
     if not served:
