@@ -4,18 +4,16 @@ Pure Python: nothing here knows of tensors. Tasks, levels and units are counted 
 as in the paper ("Deep Virtual Networks", Kim et al., CVPR 2019, section 3.2).
 """
 
-import contextlib
 import dataclasses
 import itertools
 import math
-import operator
 from collections.abc import Sequence
 
 from dvn_tf.errors import UserError
 from dvn_tf.settings import checked, shown
+from dvn_tf.unit_limits import bounded, check_limit, checked_numbers, unit_number
 
 Units = tuple[int, ...]
-UNIT_LIMIT = 256  # units of a network, levels of a task, tasks: the paper has up to 4 of each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +36,7 @@ class UnitPartition:
     fractions: tuple[float, ...]
 
     def __post_init__(self):
-        fractions = _numbers(float, self.fractions, "the channel fractions")
+        fractions = checked_numbers(float, self.fractions, "the channel fractions")
         fractions = tuple(map(float, fractions))
         object.__setattr__(self, "fractions", fractions)
         if not fractions:
@@ -56,7 +54,7 @@ class UnitPartition:
         """Divides the channels into `num_units` equal parts, as the paper does."""
         if checked(int, num_units, "the number of units") < 1:
             raise UserError(f"a network needs at least one unit, not {num_units}")
-        _check_limit(num_units, "units")
+        check_limit(num_units, "units")
         return cls((1.0 / num_units,) * num_units)
 
     @classmethod
@@ -71,7 +69,7 @@ class UnitPartition:
             UserError: if the shares do not increase to 1.
         """
         # A fraction f of the channels has f**2 of the parameters: hence the square roots.
-        cumulative = _numbers(float, cumulative, "the parameter shares")
+        cumulative = checked_numbers(float, cumulative, "the parameter shares")
         if any(share < 0 for share in cumulative):
             raise UserError(f"the parameter shares {shown(cumulative)} must be positive")
         edges = [0.0, *(math.sqrt(share) for share in cumulative)]
@@ -162,8 +160,8 @@ class UnitTable:
     def __post_init__(self):
         try:
             rows = tuple(
-                tuple(tuple(sorted(map(_unit, _bounded(level)))) for level in _bounded(row))
-                for row in _bounded(self.rows)
+                tuple(tuple(sorted(map(unit_number, bounded(level)))) for level in bounded(row))
+                for row in bounded(self.rows)
             )
         except TypeError as error:
             raise UserError(
@@ -171,7 +169,7 @@ class UnitTable:
                 f"(((1,), (1, 2)), ((2,), (1, 2))), not {shown(self.rows)}"
             ) from error
         for part in (rows, *rows, *(level for row in rows for level in row)):
-            _check_limit(len(part), "tasks, levels and units")
+            check_limit(len(part), "tasks, levels and units")
         object.__setattr__(self, "rows", rows)
         if not rows or not all(rows):
             raise UserError("a table needs at least one task with at least one level")
@@ -182,7 +180,7 @@ class UnitTable:
         if self.num_units is None:
             highest = max((unit for row in rows for level in row for unit in level), default=0)
             object.__setattr__(self, "num_units", highest)
-        _check_limit(checked(int, self.num_units, "UnitTable.num_units"), "units")
+        check_limit(checked(int, self.num_units, "UnitTable.num_units"), "units")
         for task, row in enumerate(rows, start=1):
             self._check_row(task, row)
 
@@ -235,13 +233,13 @@ class UnitTable:
         num_units = num_tasks if num_units is None else num_units
         num_units = checked(int, num_units, "the number of units")
         num_levels = checked(int | None, num_levels, "the number of levels")
-        _check_limit(max(num_tasks, num_units, num_levels or 0), "tasks, units and levels")
+        check_limit(max(num_tasks, num_units, num_levels or 0), "tasks, units and levels")
         if num_tasks < 1 or num_units < 1:
             raise UserError(f"a table needs tasks and units, not {num_tasks} and {num_units}")
         given = level_sizes is not None
         if not given:
             level_sizes = range(1, (num_units if num_levels is None else num_levels) + 1)
-        sizes = _numbers(int, level_sizes, "the level sizes")
+        sizes = checked_numbers(int, level_sizes, "the level sizes")
         if given and num_levels not in (None, len(sizes)):
             raise UserError(f"level_sizes {shown(sizes)} do not name {num_levels} levels")
         if not sizes:
@@ -270,7 +268,7 @@ class UnitTable:
     @classmethod
     def prefix(cls, num_tasks: int) -> "UnitTable":
         """Task j uses units 1..j at one level: the table of NestedNet and PackNet+."""
-        _check_limit(checked(int, num_tasks, "the number of tasks"), "tasks")
+        check_limit(checked(int, num_tasks, "the number of tasks"), "tasks")
         return cls(tuple((tuple(range(1, task + 1)),) for task in range(1, num_tasks + 1)))
 
     @property
@@ -298,33 +296,6 @@ class UnitTable:
             if unit in self.units(task, level):
                 return level
         return None
-
-
-def _bounded(values) -> tuple:
-    """A sequence as a tuple, which is read no further than needed to see that it is too long."""
-    if isinstance(values, str | bytes):
-        raise TypeError("text is no sequence of units")
-    return tuple(itertools.islice(values, UNIT_LIMIT + 1))
-
-
-def _numbers(kind: type, values, name: str) -> tuple:
-    """A sequence of numbers of a kind, checked."""
-    with contextlib.suppress(TypeError):  # `checked` says what is wrong
-        values = _bounded(values)
-    values = checked(tuple[kind, ...], values, name)
-    _check_limit(len(values), f"units, but {name} are for more")
-    return values
-
-
-def _unit(value) -> int:
-    if isinstance(value, bool):
-        raise TypeError("a bool is no unit")
-    return operator.index(value)
-
-
-def _check_limit(number: int, what: str) -> None:
-    if number > UNIT_LIMIT:
-        raise UserError(f"a network has at most {UNIT_LIMIT} {what}: use fewer")
 
 
 def _units_by_distance(task: int, num_tasks: int, num_units: int, window: int) -> Units:

@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar
 from dvn_tf.methods.method import Method, Stage, task_names
 from dvn_tf.methods.scenario import BackboneSetting, Scenario
 from dvn_tf.settings import Length, check_settings
-from dvn_tf.units import UNIT_LIMIT, UnitPartition, UnitTable
+from dvn_tf.unit_limits import UNIT_LIMIT
+from dvn_tf.units import UnitPartition, UnitTable
 
 
 @dataclasses.dataclass(frozen=True)

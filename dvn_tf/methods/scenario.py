@@ -11,7 +11,8 @@ from dvn_tf.data import Task, check_tasks
 from dvn_tf.errors import UserError
 from dvn_tf.networks.backbones import Backbone
 from dvn_tf.settings import Between, Described, FileName, Length, check_settings
-from dvn_tf.units import UNIT_LIMIT, UnitPartition, UnitTable
+from dvn_tf.unit_limits import UNIT_LIMIT
+from dvn_tf.units import UnitPartition, UnitTable
 
 _VIRTUAL_NETWORKS = 1_024  # at most; each has a head and normalization of its own
 _Count = Annotated[int, Between(1, UNIT_LIMIT)]
