@@ -23,7 +23,7 @@ from dvn_tf.tasks import TaskInfo
 from dvn_tf.training.optimizer import MomentumSGD
 from dvn_tf.units import UnitPartition, UnitTable
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 __all__ = [
     "METHODS",
     "DeepVirtualNetwork",

@@ -69,7 +69,7 @@ _BINDINGS = (
 
 
 def wrong_bindings(rng: random.Random) -> str:
-    """A gin binding that must be refused on top of gin/quickstart.gin, as "Recipe.epochs = True"."""
+    """A gin binding that must be refused on top of gin/quickstart.gin: "Recipe.epochs = True"."""
     if rng.random() < 0.2:
         return rng.choice(_BINDINGS)
     cls = rng.choice([cls for cls in CONFIGURABLES if settings.field_hints(cls)])
