@@ -15,7 +15,7 @@ from dvn_runtime.manifest import FORMAT_VERSION, MANIFEST_FILE
 from dvn_runtime.signature import check_signature
 from dvn_tf.errors import UserError
 from dvn_tf.export.signature import SIGNATURE_FILE, read_private_key
-from dvn_tf.files import atomic_file, clear_partial
+from dvn_tf.files import atomic_file, clear_partial, writing
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.training.run_folder import RunFolder
 
@@ -62,9 +62,10 @@ class ManifestWriter:
                 entries = self.bundles if bundle else self.files
                 entries[entry["file"]] = entry
                 content = (json.dumps(self.content(), indent=2) + "\n").encode()
-                temporary.write_bytes(content)
-                if signature:
-                    signature.write_bytes(self._key.sign(content))
+                with writing(self.path, len(content)):
+                    temporary.write_bytes(content)
+                    if signature:
+                        signature.write_bytes(self._key.sign(content))
 
             before = dict(self.files), dict(self.bundles)
             try:
