@@ -12,7 +12,6 @@ import zlib
 
 from dvn_tf import data, figures
 from dvn_tf.data import TaskData, pipelines
-from dvn_tf.errors import UserError
 from dvn_tf.methods import Stage
 from dvn_tf.networks.network import DeepVirtualNetwork, uncompiled
 from dvn_tf.tasks import TaskInfo, common_map_size
@@ -117,17 +116,6 @@ class _Run:
         self.data_dir = data_dir
         self.reports = reports
         self.tasks = {task.name: task for task in experiment.scenario.tasks}
-        reserved = {"average", "checkpoints", "export", "tensorboard"}
-        taken = sorted(reserved & {*self.tasks, *(stage.name for stage in stages)})
-        if taken:
-            raise UserError(
-                f"a task cannot be named {taken[0]!r}: a run uses that name itself; choose another "
-                "name"
-            )
-        for stage in stages:
-            dataclasses.replace(experiment.recipe, epochs=stage.epochs)  # it may be too short
-            for width in stage.backbone.widths:
-                stage.partition.bounds(width)  # raises where a unit would get no channel
         self.folder.check_training_version()
         infos = [data.task_info(task, data_dir) for task in self.tasks.values()]
         # The same for all stages, even if the tasks of one alone would allow another.
