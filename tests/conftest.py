@@ -5,11 +5,16 @@ import multiprocessing
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 
 import forked_program
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Who starts pytest in the background may ignore Ctrl-C, and the tests' programs inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = pathlib.Path(__file__).parents[1]
 TESTS = pathlib.Path(__file__).parent

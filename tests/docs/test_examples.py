@@ -138,7 +138,9 @@ def test_own_format(done):
 def test_prediction_program(done, run_program):
     for name in ("zero", "one"):
         Image.new("L", (8, 8), 128).save(done / f"{name}.png")
-    [command] = [c for c in commands(GUIDE / "deploy.md") if c[0] == "dvn_runtime.predict"]
+    found = [c for c in commands(GUIDE / "deploy.md") if c[0] == "dvn_runtime.predict"]
+    command, signed = found  # `runtime/test_strangers.py` runs the second
+    assert "--key=public.pem" in signed
     result = run_program(*command, cwd=done)
     assert result.returncode == 0, result.stderr
     assert [line.partition(":")[0] for line in result.stdout.splitlines()] == [

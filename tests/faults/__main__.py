@@ -10,6 +10,7 @@ import argparse
 import os
 import pathlib
 import random
+import signal
 import sys
 import tempfile
 
@@ -22,6 +23,8 @@ from tests.faults.kinds import FAULTS
 def main() -> int:
     """Runs the program and returns its exit status."""
     args = _arguments()
+    # Who starts the campaign in the background may ignore Ctrl-C, and programs inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     disks.isolate("tests.faults", sys.argv[1:])
     framework_logs.hide()
     with tempfile.TemporaryDirectory(prefix="faults-") as temporary:
