@@ -19,7 +19,7 @@ COLOURS = ExportedTask("colours", (8, 8, 3), 4, ())
 GREY = ExportedTask("digits", (10, 6, 1), 3, ())
 MODES = {
     "1": "PNG", "L": "PNG", "LA": "PNG", "P": "PNG", "RGB": "PNG", "RGBA": "PNG", "I;16": "PNG",
-    "I": "PNG", "I;16B": "TIFF", "CMYK": "JPEG", "YCbCr": "JPEG", "LAB": "TIFF", "PA": "TIFF",
+    "I": "PNG", "I;16B": "TIFF", "CMYK": "JPEG", "YCbCr": "JPEG", "PA": "TIFF",
     "RGBX": "TIFF",
 }  # fmt: skip
 
@@ -30,7 +30,7 @@ def image_of(mode):
         image = Image.frombytes(mode, (7, 9), pixels.tobytes()) if ";" in mode else None
         return image or Image.fromarray(pixels.astype("int32"))
     grey = Image.fromarray(np.full((9, 7), 80, "uint8"))
-    for step in {"PA": ("P", "PA"), "LAB": ("RGB",)}.get(mode, (mode,)):
+    for step in {"PA": ("P", "PA")}.get(mode, (mode,)):
         grey = grey.convert(step)
     return grey
 
