@@ -80,7 +80,8 @@ def interrupted() -> str:
         return f"the run in {folder} is finished"
     if not (folder / "config.gin").exists():
         return f"nothing of the run in {folder} was written; the same command begins it"
-    if any(folder.rglob("checkpoints/epoch-*.h5")) or any(folder.rglob("stage.json")):
+    # Not those that end in ".damaged".
+    if any(folder.rglob("checkpoints/epoch-*[!d]")) or any(folder.rglob("stage.json")):
         return f"the same command continues the run in {folder} after its last complete epoch"
     return f"the run in {folder} has no complete epoch yet; the same command begins it anew"
 
