@@ -17,8 +17,8 @@ def define_folder(
         name: the flag's.
         default: its value where it is not given.
         help: what --help says.
-        exists: whether the folder is to be read, so it must exist. Otherwise it is to be written,
-            and what exists of its path must be folders.
+        exists: whether the folder is to be read, so it must exist. Otherwise it may be written:
+            what exists of its path must be folders, and it must be possible to make the rest.
         required: whether the flag must be given.
     """
     holder = flags.DEFINE_string(name, default, help, required=required)
@@ -77,5 +77,6 @@ def _check_writable(path: str) -> None:
             parent = os.path.dirname(parent)
     if not os.path.isdir(parent):
         raise flags.ValidationError(f"{parent} is no folder: name another path")
-    if not os.access(parent, os.W_OK | os.X_OK):
+    # A folder that is there may hold a finished run, which is only read.
+    if parent != os.path.abspath(path) and not os.access(parent, os.W_OK | os.X_OK):
         raise flags.ValidationError(f"the folder {parent} is read-only: name another path")

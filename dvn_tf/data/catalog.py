@@ -25,7 +25,6 @@ _DAMAGE = (
 _CHOOSE_SPLITS = (
     "Set Task.train_split and Task.test_split, such as 'train[:80%]' and 'train[80%:]'."
 )
-# "huggingface:mnist" is another's code; "mnist:3.0.1" is a version, and "mnist:3.*.*" too.
 _BATCH = 256  # images decoded at a time
 
 

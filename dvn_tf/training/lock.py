@@ -63,6 +63,13 @@ def run_lock(folder: pathlib.Path) -> Iterator[None]:
         lock.release()
 
 
+def clear_lock(folder: pathlib.Path) -> None:
+    """Removes what a process that was killed has left of its lock, unless another holds it now."""
+    if any((folder / name).exists() for name in LOCK_FILES):
+        with contextlib.suppress(UserError, OSError), run_lock(folder):
+            pass  # the files go when the lock is released
+
+
 def _holder(folder: pathlib.Path) -> str:
     """Who holds the lock, as far as it is known: the holder writes that a moment later."""
     try:

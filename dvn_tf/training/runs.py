@@ -22,6 +22,7 @@ from dvn_tf.training.initial_run import (
     copy_first_stage,
     initial_stage_folder,
 )
+from dvn_tf.training.lock import clear_lock
 from dvn_tf.training.reports import Reports
 from dvn_tf.training.results import collect_results, final_network, results_text
 from dvn_tf.training.run_folder import RunFolder
@@ -70,6 +71,7 @@ def run(
         reports = Reports(experiment, stages, folder, series, keras_progress)
         results = _Run(experiment, stages, folder, data_dir, initial_run, reports).finish()
     else:
+        clear_lock(folder.path)
         print(f"The run in {folder} is finished.")
     epochs = f"{results['epochs']} epoch{'s' if results['epochs'] > 1 else ''} a task"
     print(

@@ -90,10 +90,11 @@ def test_a_folder_that_is_read_only(run_forked, small_disk, whole):
         shutil.copytree(whole, folder)
     (unfinished / "results.json").unlink()
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    for folder in (unfinished, small_disk / "new"):
-        done = run_forked("experiments.joint", *ARGUMENTS, f"--run_dir={folder}")
-        assert f"cannot write {folder}" in one_line_error(done)
-        assert os.strerror(30) in done.stderr  # EROFS
+    done = run_forked("experiments.joint", *ARGUMENTS, f"--run_dir={unfinished}")
+    assert f"cannot write {unfinished}" in one_line_error(done)
+    assert os.strerror(30) in done.stderr  # EROFS
+    done = run_forked("experiments.joint", *ARGUMENTS, f"--run_dir={small_disk / 'new'}")
+    assert f"the folder {small_disk} is read-only: name another path" in one_line_error(done)
     done = run_forked("experiments.joint", *ARGUMENTS, f"--run_dir={finished}")
     assert done.returncode == 0, done.stderr
     assert "is finished" in done.stdout

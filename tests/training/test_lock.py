@@ -156,3 +156,18 @@ def test_a_folder_that_cannot_be_locked_is_one_line(tmp_path):
     (tmp_path / "run" / ".lock").mkdir(parents=True)
     with pytest.raises(UserError, match="cannot write"), run_lock(tmp_path / "run"):
         pass
+
+
+@pytest.mark.parametrize("name", lock.LOCK_FILES)
+def test_what_a_killed_process_left_goes_unless_another_holds_the_lock(tmp_path, name):
+    (tmp_path / name).write_text("{}")
+    lock.clear_lock(tmp_path)
+    assert not (tmp_path / ".lock.json").exists()
+    assert not list(tmp_path.iterdir()) or filelock.__version__ < "3.21"
+    with holders(tmp_path) as [_]:
+        wait_until_held = time.monotonic() + 20
+        while not (tmp_path / ".lock.json").exists():
+            assert time.monotonic() < wait_until_held
+            time.sleep(0.05)
+        lock.clear_lock(tmp_path)
+        assert (tmp_path / ".lock.json").exists()
