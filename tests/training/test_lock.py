@@ -163,11 +163,7 @@ def test_what_a_killed_process_left_goes_unless_another_holds_the_lock(tmp_path,
     (tmp_path / name).write_text("{}")
     lock.clear_lock(tmp_path)
     assert not (tmp_path / ".lock.json").exists()
-    assert not list(tmp_path.iterdir()) or filelock.__version__ < "3.21"
-    with holders(tmp_path) as [_]:
-        wait_until_held = time.monotonic() + 20
-        while not (tmp_path / ".lock.json").exists():
-            assert time.monotonic() < wait_until_held
-            time.sleep(0.05)
+    with holders(tmp_path) as (_, lines):
+        assert lines == ["held"]
         lock.clear_lock(tmp_path)
         assert (tmp_path / ".lock.json").exists()
