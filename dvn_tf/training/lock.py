@@ -64,10 +64,10 @@ def run_lock(folder: pathlib.Path) -> Iterator[None]:
 
 
 def clear_lock(folder: pathlib.Path) -> None:
-    """Removes what a process that was killed has left of its lock, unless another holds it now."""
-    if any((folder / name).exists() for name in LOCK_FILES):
+    """Removes the name that a killed process has left, unless another process holds the lock."""
+    if (folder / _HOLDER).exists():
         with contextlib.suppress(UserError, OSError), run_lock(folder):
-            pass  # the files go when the lock is released
+            pass  # it goes when the lock is released
 
 
 def _holder(folder: pathlib.Path) -> str:
