@@ -30,6 +30,8 @@ _CHATTER = re.compile(
     | fully_quantize:\ \d
     | W\d{4}\ .*\.cc:\d+\]\ Ignored\ (output_format|drop_control_dependency)\.
     | W\d{4}\ .*\.cc:\d+\]\ Skipping\ runtime\ version\ metadata
+    # What TensorFlow raises as well, so that the program's own line says it.
+    | W\d{4}\ .*local_rendezvous\.cc:\d+\]\ Local\ rendezvous\ is\ aborting
     """,
     re.VERBOSE,
 )

@@ -21,6 +21,8 @@ fully_quantize: 0, inference_type: 6, input_inference_type: FLOAT32
 W0000 00:00:1795269280.012831 24917 tf_tfl_flatbuffer_helpers.cc:364] Ignored output_format.
 W0000 00:00:1795269280.503344 24556 flatbuffer_export.cc:3851] Skipping runtime version metadata
 INFO: Created TensorFlow Lite XNNPACK delegate for CPU.
+W0000 00:00:1795298530.561833 31346 local_rendezvous.cc:412] Local rendezvous is aborting with \
+status: RESOURCE_EXHAUSTED: part-00000-of-00001.data-00000-of-00001; No space left on device
 """
 REAL = """\
 E0000 00:00:1795268895.568275 17527 cuda_platform.cc:52] failed call to cuInit: INTERNAL: CUDA \
