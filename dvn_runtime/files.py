@@ -37,7 +37,7 @@ def read_bytes(path: str | os.PathLike, limit: int) -> bytes:
                 "the file that it should be"
             )
         with open(path, "rb") as file:
-            content = file.read(limit + 1)
+            content = file.read(min(limit, status.st_size) + 1)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     except UserError:
