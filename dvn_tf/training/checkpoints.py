@@ -28,6 +28,7 @@ _ENDING, _DAMAGED = ".checkpoint", ".damaged"
 _BEFORE_0_4 = ".weights.h5"  # Keras's weights alone, without a hash
 _FILE = re.compile(rf"epoch-(\d{{4,9}})({re.escape(_ENDING)}|{re.escape(_BEFORE_0_4)})")
 _HASH_SIZE = 64
+_LARGEST_HISTORY = 2**28  # bytes; the history of 100,000 epochs has fewer
 
 
 class _DamageError(Exception):
@@ -127,6 +128,11 @@ class Checkpoints:
     def _load(self, file: pathlib.Path, epochs_done: int, network: keras.Model) -> list[dict]:
         if not file.is_file():
             raise _DamageError("it is no regular file")
+        # A file that was made huge would take all memory before its hash is known.
+        arrays = map(keras.ops.convert_to_numpy, _variables(network).values())
+        largest = 2 * sum(array.nbytes for array in arrays) + _LARGEST_HISTORY
+        if file.stat().st_size > largest:
+            raise _DamageError("it is larger than a checkpoint of this network")
         content = read_whole(file)
         if _with_hash(memoryview(content)[_HASH_SIZE + 1 :]) != content:
             raise _DamageError("its SHA-256 is another")

@@ -189,6 +189,13 @@ def test_what_is_no_file_in_the_place_of_a_checkpoint(saved, network, capsys, ma
     assert "is damaged (it is no regular file): set aside" in capsys.readouterr().out
 
 
+def test_a_checkpoint_that_was_made_huge(saved, network, capsys):
+    checkpoints, values = saved
+    os.truncate(checkpoints.files()[2], 2**42)
+    assert_restored(checkpoints, network, values, 1)
+    assert "is damaged (it is larger than a checkpoint" in capsys.readouterr().out
+
+
 def test_weights_of_version_0_3_are_still_loaded(saved, network):
     """They have no hash, and their history lies elsewhere."""
     checkpoints, _ = saved
