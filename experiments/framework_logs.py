@@ -32,6 +32,7 @@ _CHATTER = re.compile(
     | W\d{4}\ .*\.cc:\d+\]\ Skipping\ runtime\ version\ metadata
     # What TensorFlow raises as well, so that the program's own line says it.
     | W\d{4}\ .*local_rendezvous\.cc:\d+\]\ Local\ rendezvous\ is\ aborting
+    | W\d{4}\ .*op_kernel\.cc:\d+\]\ OP_REQUIRES\ failed\ at\ save_restore
     """,
     re.VERBOSE,
 )

@@ -26,7 +26,7 @@ import keras
 import dvn_tf
 from dvn_runtime.files import read_bytes, read_json
 from dvn_tf.errors import UserError
-from dvn_tf.files import PARTIAL, clear_partial, read_whole, write_bytes, write_json, write_text
+from dvn_tf.files import PARTIAL, clear_partial, write_bytes, write_json, write_text
 from dvn_tf.networks.network import DeepVirtualNetwork, load_network
 from dvn_tf.training.checkpoints import Checkpoints
 from dvn_tf.training.keras_file import keras_file
@@ -36,6 +36,7 @@ from dvn_tf.training.schema import MEASURED, STAGE, mismatch, results_schema
 # A new number for every change after which the same settings give other weights. Version 1 padded
 # strided convolutions as TensorFlow's "same" does and kept the rate in SGD's velocity.
 TRAINING_VERSION = 2
+_NETWORK_LIMIT = 2**34  # bytes
 _CONFIG_LIMIT = 2**20  # bytes
 _VERSION_LINE = re.compile(r"# Trained by dvn_tf \S+, training version (\d+)\.")
 
@@ -183,7 +184,7 @@ class RunFolder:
             )
         record = self.stage() or self.results() or {}
         expected = record.get("model_sha256")  # versions before 0.4 wrote none
-        if expected not in (None, hashlib.sha256(read_whole(file)).hexdigest()):
+        if expected not in (None, _sha256(file)):
             raise UserError(
                 f"{file} is not a whole Keras model (its SHA-256 is another): restore it, or "
                 "delete it and let the run's command write it again"
@@ -282,6 +283,17 @@ def _settings(config: str) -> list[str]:
     """The settings of a gin file without comments, one a line, sorted."""
     lines = (line.strip() for line in config.replace("\\\n", " ").splitlines())
     return sorted(" ".join(line.split()) for line in lines if line and line[0] != "#")
+
+
+def _sha256(file: pathlib.Path) -> str:
+    """The hash of a file, or "too large" for one that no network of this project fills."""
+    try:
+        if file.stat().st_size > _NETWORK_LIMIT:
+            return "too large"
+        with open(file, "rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror}") from None
 
 
 def _difference(old: str, new: str) -> str:
