@@ -5,7 +5,7 @@ import decimal
 import numbers
 import re
 
-from dvn_runtime.errors import UserError, shortened
+from dvn_runtime.errors import UserError, shown
 
 BYTES = "bytes"
 PARAMETERS = "parameters"
@@ -47,8 +47,7 @@ class Budget:
             whole = isinstance(self.limit, numbers.Integral) and not isinstance(self.limit, bool)
             if not whole or not 1 <= self.limit < _MOST:
                 raise UserError(
-                    f"a budget must be positive and less than {_MOST:.0e}, not "
-                    f"{shortened(self.limit)}"
+                    f"a budget must be positive and less than {_MOST:.0e}, not {shown(self.limit)}"
                 )
 
     def __str__(self) -> str:
@@ -94,6 +93,6 @@ def _parse_text(text: str) -> tuple[int, str]:
 
 def _unreadable(budget) -> UserError:
     return UserError(
-        f"{shortened(budget)} is no budget: give bytes such as '8MB', '500kB' or '2MiB', or "
+        f"{shown(budget)} is no budget: give bytes such as '8MB', '500kB' or '2MiB', or "
         "parameters such as '1.5M params'"
     )

@@ -11,7 +11,7 @@ import struct
 import zipfile
 import zlib
 
-from dvn_runtime.errors import UserError
+from dvn_runtime.errors import UserError, shown
 from dvn_runtime.files import parse_json
 from dvn_runtime.manifest import ExportedNetwork, ExportedTask
 
@@ -93,7 +93,7 @@ def check_description(
         found = description.values.get(key)
         if found != value or isinstance(found, bool):
             raise UserError(
-                f"it says {key!r} is {found!r:.60}, but the manifest says {value!r:.60}"
+                f"it says {key!r} is {shown(found)}, but the manifest says {shown(value)}"
             )
     described = description.values.get("network_sha256")
     # Exports of versions before 0.4 have no hash here; their entries have none either.

@@ -6,7 +6,7 @@ import os
 import pathlib
 import stat
 
-from dvn_runtime.errors import UserError, shortened
+from dvn_runtime.errors import UserError, shown
 
 JSON_LIMIT = 64 * 2**20  # bytes; the largest manifest or history of this project has some thousands
 _WHOLE_NUMBERS = 2**63  # beyond what NumPy and the counts of this project can hold
@@ -44,7 +44,7 @@ def read_bytes(path: str | os.PathLike, limit: int) -> bytes:
         raise
     # A null byte in the path, characters that have no bytes, or no path at all.
     except (ValueError, TypeError) as error:
-        raise UserError(f"{shortened(path)} is no path: {error}") from None
+        raise UserError(f"{shown(path)} is no path: {error}") from None
     if len(content) > limit:
         raise UserError(f"{path} grew while it was read: wait until it is written, and try again")
     return content
@@ -96,7 +96,7 @@ def _unique_keys(pairs: list[tuple]) -> dict:
     if len(content) < len(pairs):
         keys = [key for key, _ in pairs]
         doubled = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {doubled!r:.60} stands twice")
+        raise ValueError(f"the key {shown(doubled)} stands twice")
     return content
 
 

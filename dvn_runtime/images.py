@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps
 
-from dvn_runtime.errors import UserError, shortened
+from dvn_runtime.errors import UserError, shown
 from dvn_runtime.files import read_bytes
 from dvn_runtime.manifest import ExportedTask
 
@@ -105,7 +105,7 @@ def read_image(path: str | os.PathLike, task: ExportedTask) -> np.ndarray:
 
 
 def _name(path) -> str:
-    return os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else shortened(path)
+    return os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else shown(path)
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:

@@ -7,7 +7,7 @@ import pathlib
 import re
 from collections.abc import Mapping
 
-from dvn_runtime.errors import UserError, shortened
+from dvn_runtime.errors import UserError, shown
 from dvn_runtime.files import JSON_LIMIT, parse_json, read_bytes
 from dvn_runtime.signature import Key, check_signature
 
@@ -102,9 +102,7 @@ def read_manifest(export_dir: str | os.PathLike, key: Key | None = None) -> Mani
     try:
         folder = pathlib.Path(os.fsdecode(export_dir))
     except TypeError:
-        raise UserError(
-            f"{shortened(export_dir)} is no path: give the folder of an export"
-        ) from None
+        raise UserError(f"{shown(export_dir)} is no path: give the folder of an export") from None
     path = folder / MANIFEST_FILE
     try:
         content = read_bytes(path, JSON_LIMIT)
@@ -259,7 +257,7 @@ class _Entry:
 
     def error(self, key: str, expected: str) -> UserError:
         """An error that says what a value is, and what it must be."""
-        value = f"{self.content[key]!r:.100}"
+        value = shown(self.content[key])
         return UserError(f"{self.name}: {key!r} is {value}, but must be {expected}")
 
 

@@ -16,7 +16,7 @@ import numbers
 from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 
-from dvn_runtime.errors import UserError, shortened
+from dvn_runtime.errors import UserError, shown
 
 _MOST_WEIGHT = 1e9
 
@@ -126,9 +126,9 @@ def task_names(named: Collection[str], what: str) -> tuple[str, ...]:
         UserError: if it is something else, such as a single text.
     """
     if isinstance(named, str):
-        raise UserError(f"{what} takes a sequence of task names, not the text {shortened(named)}")
+        raise UserError(f"{what} takes a sequence of task names, not the text {shown(named)}")
     if not isinstance(named, Collection) or not all(isinstance(name, str) for name in named):
-        raise UserError(f"{what} takes a sequence of task names, not {shortened(named)}")
+        raise UserError(f"{what} takes a sequence of task names, not {shown(named)}")
     return tuple(named)
 
 
@@ -149,9 +149,7 @@ def _per_task(tasks, given, default, what, greatest) -> dict[str, float]:
         real = isinstance(number, numbers.Real) and not isinstance(number, bool)
         if not real or not 0 <= number <= greatest:
             limits = f"at least 0 and at most {greatest:g}" if greatest > 1 else "between 0 and 1"
-            raise UserError(
-                f"the {what} of task {task!r} must be {limits}, not {shortened(number)}"
-            )
+            raise UserError(f"the {what} of task {task!r} must be {limits}, not {shown(number)}")
     return numbers_of
 
 

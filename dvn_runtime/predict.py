@@ -12,7 +12,7 @@ import traceback
 import warnings
 
 # What takes time to import is imported in `main`, so that Ctrl-C is answered meanwhile.
-from dvn_runtime.errors import UserError
+from dvn_runtime.errors import LINE_LIMIT, UserError, one_line, printable
 
 _TOP = 3  # classes printed for an image
 _UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
         print(predictor.plan(), file=sys.stderr)
         for path in args.images:
             try:
-                print(_printable(f"{path}: {_top_classes(predictor, args.task, path)}"))
+                print(printable(f"{path}: {_top_classes(predictor, args.task, path)}"))
             except UserError as error:  # the other images may be fine
                 status = _report("error", error)
     return status
@@ -108,13 +108,8 @@ def _top_classes(predictor, task: str, path: str) -> str:
 
 
 def _report(kind: str, message) -> int:
-    print(_printable(f"{kind}: {' '.join(str(message).split())}"), file=sys.stderr)
+    print(one_line(f"{kind}: {message}", LINE_LIMIT), file=sys.stderr)
     return 1
-
-
-def _printable(text: str) -> str:
-    """Text without characters that steer a terminal, or that cannot be written."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 if __name__ == "__main__":

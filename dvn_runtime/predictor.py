@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from dvn_runtime.budget import PARAMETERS, Budget, parse_budget
-from dvn_runtime.errors import RefusedFileError, UserError, shortened
+from dvn_runtime.errors import RefusedFileError, UserError, shown
 from dvn_runtime.images import check_images
 from dvn_runtime.manifest import (
     SUPPORTED_FORMATS,
@@ -82,10 +82,10 @@ class BudgetedPredictor:
         if not whole or not 1 <= num_threads <= _MOST_THREADS:
             raise UserError(
                 f"num_threads must be a whole number from 1 to {_MOST_THREADS}, "
-                f"not {shortened(num_threads)}"
+                f"not {shown(num_threads)}"
             )
         if not isinstance(pack_weights, bool | np.bool_):
-            raise UserError(f"pack_weights must be True or False, not {shortened(pack_weights)}")
+            raise UserError(f"pack_weights must be True or False, not {shown(pack_weights)}")
         num_threads, pack_weights = int(num_threads), bool(pack_weights)
         self._manifest = read_manifest(export_dir, key)
         self._networks = _usable_networks(self._manifest, format, tasks)
@@ -171,7 +171,7 @@ class BudgetedPredictor:
             UserError: if there is no such task.
         """
         if not isinstance(name, str) or name not in self._tasks:
-            raise UserError(f"unknown task {shortened(name)}; there are {', '.join(self._tasks)}")
+            raise UserError(f"unknown task {shown(name)}; there are {', '.join(self._tasks)}")
         return self._tasks[name]
 
     def classes(self, task: str) -> tuple[str, ...]:
@@ -265,7 +265,7 @@ def _usable_networks(
     """The networks in a format of some tasks, all of which must have a measured accuracy."""
     if not isinstance(format, str) or format not in SUPPORTED_FORMATS:
         known = ", ".join(SUPPORTED_FORMATS)
-        raise UserError(f"format must be one of {known}, not {shortened(format)}")
+        raise UserError(f"format must be one of {known}, not {shown(format)}")
     of_format = [network for network in manifest.networks if network.format == format]
     served = dict.fromkeys(network.task for network in of_format)
     if not served:

@@ -7,6 +7,7 @@ becomes a `UserError` of one line.
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import pathlib
@@ -17,7 +18,6 @@ import socket
 import time
 from collections.abc import Iterator
 
-from dvn_runtime.files import read_bytes
 from dvn_tf.errors import UserError
 
 PARTIAL = ".partial-"  # how the names of unfinished files and folders begin
@@ -52,6 +52,20 @@ def writing(path: str | os.PathLike, size: int | None = None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def refusals_of_libraries() -> Iterator[None]:
+    """Turns what libraries in C++ make of a full or read-only disk into an `OSError` again."""
+    try:
+        yield
+    except (OSError, UserError):
+        raise
+    except Exception as error:
+        for number in _REFUSED:
+            if os.strerror(number).lower() in str(error).lower():
+                raise OSError(number, os.strerror(number)) from error
+        raise
+
+
+@contextlib.contextmanager
 def atomic_file(path: str | os.PathLike, size: int | None = None) -> Iterator[pathlib.Path]:
     """Yields a temporary path to write to, and renames it to `path` once it is complete.
 
@@ -72,9 +86,9 @@ def atomic_file(path: str | os.PathLike, size: int | None = None) -> Iterator[pa
         with _filling(path, temporary, size):
             yield temporary
         with writing(path, size):
-            _sync(temporary)  # the bytes must be on disk before the name is
+            to_disk(temporary)  # the bytes must be on disk before the name is
             os.replace(temporary, path)
-            _sync(path.parent)
+            to_disk(path.parent)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -109,13 +123,13 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
             yield new
         with writing(path):
             for inside in new.rglob("*"):
-                _sync(inside)
-            _sync(new)
+                to_disk(inside)
+            to_disk(new)
             # A folder cannot replace one that is not empty, so the old one is moved aside first.
             if path.exists():
                 os.replace(path, old)
             os.replace(new, path)
-            _sync(path.parent)
+            to_disk(path.parent)
     finally:
         if old.exists() and not path.exists():
             os.replace(old, path)
@@ -138,17 +152,6 @@ def clear_partial(folder: str | os.PathLike, all_of_them: bool = False) -> None:
         for partial in list(pathlib.Path(folder).rglob(f"{PARTIAL}*")):
             if all_of_them or _is_abandoned(partial):
                 _remove(partial)
-
-
-def read_whole(path: str | os.PathLike) -> bytes:
-    """Reads a regular file of any size.
-
-    Raises:
-        UserError: as `dvn_runtime.files.read_bytes`.
-    """
-    path = pathlib.Path(path)
-    # The limit is also what `read_bytes` makes room for.
-    return read_bytes(path, path.stat().st_size if path.is_file() else 0)
 
 
 def write_bytes(path: str | os.PathLike, content: bytes) -> None:
@@ -177,6 +180,41 @@ def write_json(path: str | os.PathLike, value) -> None:
         UserError: as `atomic_file`.
     """
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def to_disk(path: pathlib.Path) -> None:
+    """Waits until a file's bytes, or a folder's names, are on disk.
+
+    Args:
+        path: the file or folder.
+
+    Raises:
+        OSError: if the disk refuses.
+    """
+    if path.is_symlink() or not (path.is_file() or os.access(path, os.R_OK)):
+        return  # a link's target is not ours; a folder may be writable and yet not be read
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    except OSError as error:
+        # Some file systems cannot do this for folders; then there is nothing to wait for.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF) or not path.is_dir():
+            raise
+    finally:
+        os.close(opened)
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """The SHA-256 of a file in hexadecimal digits. The file is not read whole.
+
+    Raises:
+        UserError: if it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
 
 
 def is_running(process: int) -> bool:
@@ -264,19 +302,4 @@ def _make_folder(folder: pathlib.Path) -> None:
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for made in missing:
-        _sync(made.parent)
-
-
-def _sync(path: pathlib.Path) -> None:
-    """Waits until a file's bytes, or a folder's names, are on disk."""
-    if path.is_symlink() or not (path.is_file() or os.access(path, os.R_OK)):
-        return  # a link's target is not ours; a folder may be writable and yet not be read
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    except OSError as error:
-        # Some file systems cannot do this for folders; then there is nothing to wait for.
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF) or not path.is_dir():
-            raise
-    finally:
-        os.close(opened)
+        to_disk(made.parent)

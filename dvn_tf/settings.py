@@ -19,11 +19,10 @@ import functools
 import math
 import numbers
 import re
-import reprlib
 import types
 import typing
 
-from dvn_tf.errors import UserError
+from dvn_tf.errors import UserError, shown
 
 _TEXT_LIMIT = 4096  # characters; no path is longer
 _LENGTH_LIMIT = 100_000  # elements of a sequence that has no rule of its own
@@ -294,23 +293,3 @@ def _describe(hint, plural: bool = False) -> str:
     for rule in rules:
         words = rule.describe(words, plural)
     return words
-
-
-class _Shown(reprlib.Repr):
-    """`repr` of bounded length and depth."""
-
-    def __init__(self):
-        super().__init__()
-        self.maxlevel = self.maxdict = 3
-        self.maxtuple = self.maxlist = 6
-        self.maxstring = self.maxother = 60
-
-    def repr_int(self, value, level):
-        # Python writes no numbers of more than 4300 digits.
-        return repr(value) if value.bit_length() < 128 else f"a number of {value.bit_length()} bits"
-
-
-def shown(value) -> str:
-    """A value as error messages show it: one line of bounded length."""
-    text = _Shown().repr(value)
-    return text if text.isprintable() else ascii(text)

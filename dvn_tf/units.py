@@ -9,8 +9,8 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from dvn_tf.errors import UserError
-from dvn_tf.settings import checked, shown
+from dvn_tf.errors import UserError, shown
+from dvn_tf.settings import checked
 from dvn_tf.unit_limits import bounded, check_limit, checked_numbers, unit_number
 
 Units = tuple[int, ...]

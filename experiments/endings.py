@@ -13,13 +13,14 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 
+from dvn_runtime.errors import LINE_LIMIT, UserError, one_line
+
 USER_ERROR = 1
 UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED = 128 + signal.SIGINT
 READER_GONE = 128 + signal.SIGPIPE
 
 _REPORT = "(--debug shows the traceback; please report it)"
-_LONGEST = 2000  # characters of a line
 _STARTING, _WORKING, _DONE = "starting", "working", "done"
 
 
@@ -60,8 +61,6 @@ def run(work: Callable[[], int | None], interrupted: Callable[[], str], debug: b
     Returns:
         The exit status.
     """
-    from dvn_runtime.errors import UserError  # only now: its package imports NumPy
-
     if threading := sys.modules.get("threading"):
         threading.excepthook = _on_thread
     if sys.stdout is not None:  # a file name may have bytes that are no characters
@@ -99,7 +98,7 @@ def run(work: Callable[[], int | None], interrupted: Callable[[], str], debug: b
 
 def fail(message: Exception | str) -> int:
     """Prints the line of an error that the user can mend, and gives the exit status."""
-    _print(f"error: {_one_line(message)}")
+    _print(f"error: {one_line(message, LINE_LIMIT)}")
     return USER_ERROR
 
 
@@ -112,7 +111,7 @@ def unexpected(error: BaseException) -> int:
 def _interrupted(sentence: Callable[[], str]) -> int:
     _State.interrupted = True
     try:
-        _print(f"interrupted: {_one_line(sentence())}")
+        _print(f"interrupted: {one_line(sentence(), LINE_LIMIT)}")
     except Exception:  # the sentence looks at files, and must not hide the interrupt
         _print("interrupted")
     return INTERRUPTED
@@ -199,18 +198,10 @@ def _show_traceback(error: BaseException) -> None:
 
 def _named(error: BaseException) -> str:
     try:
-        message = _one_line(error)
+        message = one_line(error, LINE_LIMIT)
     except Exception:  # its own __str__ may fail
         message = ""
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
-
-
-def _one_line(message) -> str:
-    """A message without line breaks and other characters that steer a terminal."""
-    words = " ".join(str(message).split())
-    if len(words) > _LONGEST:
-        words = f"{words[: _LONGEST // 2]} ... {words[-_LONGEST // 2 :]}"
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
 
 
 def _print(line: str) -> None:

@@ -10,7 +10,7 @@ import importlib.util
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
-from dvn_runtime.errors import UserError
+from dvn_runtime.errors import UserError, one_line
 from experiments.gin_names import LIBRARY, settings
 from gin import selector_map
 
@@ -77,11 +77,11 @@ def _check_names(binding) -> None:
     for name in _references(binding.value):
         if not classes.matching_selectors(name):
             suggestion = _suggestion(name, settings(), "@")
-            raise UserError(f"there is no @{gin_files.short(name)}{suggestion} ({where})")
+            raise UserError(f"there is no @{one_line(name)}{suggestion} ({where})")
     field = binding.field
     if not field and not binding.is_block:  # a macro, as in size = 3
         return
-    asked = gin_files.short(f"{binding.selector}.{field}" if field else binding.selector)
+    asked = one_line(f"{binding.selector}.{field}" if field else binding.selector)
     if not classes.matching_selectors(binding.selector):
         suggestion = _suggestion(binding.selector, settings())
         raise UserError(f"there is no setting {asked}{suggestion} ({where})")

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from dvn_runtime.files import read_json
 from dvn_tf.errors import UserError
-from dvn_tf.files import PARTIAL
+from dvn_tf.files import PARTIAL, to_disk
 
 _STAGING = f"{PARTIAL}report-"
 _NEW = ".new-report"
@@ -82,10 +82,10 @@ def new_report(folder: pathlib.Path, endings: tuple[str, ...]) -> Iterator[pathl
             names = sorted(file.name for file in new.iterdir())
             (new / _NAMES).write_text(json.dumps(names), encoding="utf-8")
             for file in new.iterdir():
-                _to_disk(file)  # the bytes must be on disk before the name is
-            _to_disk(new)
+                to_disk(file)  # the bytes must be on disk before the name is
+            to_disk(new)
             os.rename(new, folder / _NEW)
-            _to_disk(folder)
+            to_disk(folder)
         _move(folder, endings)
     except BaseException:
         for path in made:  # nothing is left of a report that was not written
@@ -125,16 +125,8 @@ def _move(folder: pathlib.Path, endings: tuple[str, ...]) -> None:
     for name in names:
         if (new / name).is_file():
             os.replace(new / name, folder / name)
-    _to_disk(folder)
+    to_disk(folder)
     # Renamed first: without its list of names it would be no new report that can be moved.
     leftover = folder / f"{_STAGING}moved"
     os.rename(new, leftover)
     shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _to_disk(path: pathlib.Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

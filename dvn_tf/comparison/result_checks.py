@@ -8,7 +8,8 @@ import math
 import re
 from collections.abc import Iterator
 
-from dvn_tf.training.schema import results_schema
+from dvn_tf.errors import shown
+from dvn_tf.training.schema import mismatch, results_schema
 
 _OUTPUT = re.compile(r"(?P<task>.+)/level(?P<level>[1-9][0-9]?)", re.DOTALL)
 _MEASURED = re.compile(r"val_(?P<output>.+)_accuracy", re.DOTALL)
@@ -43,7 +44,8 @@ def check_results(results, version: int) -> None:
     Raises:
         DamageError: if a value is missing, of another type or cannot be.
     """
-    _check_form(results, results_schema(version), "")
+    if damage := mismatch(results, results_schema(version)):
+        raise DamageError(damage)
     _check_values({key: value for key, value in results.items() if key != "schema_version"}, "")
     _check_names(results)
     for number, stage in enumerate(results["stages"], start=1):
@@ -80,7 +82,7 @@ def check_history(history) -> None:
     for epoch, logs in enumerate(history, start=1):
         for name, accuracy in logs.items():
             if _MEASURED.fullmatch(name) and not _is_share(accuracy):
-                raise DamageError(f"'{name:.60}' of epoch {epoch} is {accuracy!r:.40}")
+                raise DamageError(f"'{name:.60}' of epoch {epoch} is {shown(accuracy)}")
 
 
 def measured_outputs(logs: dict) -> Iterator[tuple[str, int, float]]:
@@ -111,22 +113,6 @@ def is_shown(text: str) -> bool:
     return text.isprintable() and not _NOT_SHOWN & set(text)
 
 
-def _check_form(value, schema, place: str) -> None:
-    """Checks that a value has the form that a part of `results_schema` describes."""
-    kind = type(schema) if isinstance(schema, dict | list) else schema
-    # A bool is an int to Python, and is never what is meant here.
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise DamageError(f"'{place or 'results'}' is {value!r:.40}")
-    if isinstance(schema, list):
-        value, schema = dict(enumerate(value, start=1)), {"*": schema[0]}
-    if isinstance(schema, dict):
-        for key in value if "*" in schema else schema:
-            inner = f"{place}.{key}" if place else key
-            if key not in value:
-                raise DamageError(f"no '{inner}'")
-            _check_form(value[key], schema.get("*") or schema[key], inner)
-
-
 def _check_values(value, place: str) -> None:
     """Checks every number and text, wherever it stands, those that no schema knows too."""
     key = place.rpartition(".")[2]
@@ -134,7 +120,7 @@ def _check_values(value, place: str) -> None:
         if len(value) > _LONGEST_TEXT:
             raise DamageError(f"'{place}' has {len(value):,} characters")
         if not is_shown(value):
-            raise DamageError(f"'{place}' is {value!r:.60}, which reports cannot show")
+            raise DamageError(f"'{place}' is {shown(value)}, which reports cannot show")
     elif isinstance(value, int | float) and not isinstance(value, bool):
         # `check_counts` says more about these two.
         least = -_LARGEST if key in ("correct", "total") else int(key in _AT_LEAST_ONE)
@@ -168,7 +154,7 @@ def _check_names(results: dict) -> None:
         if not _is_share(output["accuracy"]):
             raise DamageError(f"'{place}.accuracy' is {output['accuracy']}")
         if (adds := output.get("multiply_adds")) is not None and type(adds) is not int:
-            raise DamageError(f"'{place}.multiply_adds' is {adds!r:.40}")
+            raise DamageError(f"'{place}.multiply_adds' is {shown(adds)}")
     measured_tasks = {split_name(name)[0] for name in results["outputs"]}
     for task in tasks:
         if task not in measured_tasks:
@@ -186,7 +172,7 @@ def _check_stage(results: dict, stage: dict, place: str) -> None:
         raise DamageError(f"'{place}.epochs' is {stage['epochs']}")
     for task in stage["learned"]:
         if not isinstance(task, str) or task not in results["tasks"]:
-            raise DamageError(f"'{place}.learned' has {task!r:.40}, which is no task")
+            raise DamageError(f"'{place}.learned' has {shown(task)}, which is no task")
 
 
 def _is_share(value) -> bool:

@@ -4,7 +4,7 @@ import fnmatch
 import os
 import pathlib
 
-from dvn_runtime import files
+from dvn_runtime.files import JSON_LIMIT, parse_json, read_bytes
 from dvn_tf.comparison.result_checks import (
     DamageError,
     check_counts,
@@ -13,7 +13,7 @@ from dvn_tf.comparison.result_checks import (
     measured,
     split_name,
 )
-from dvn_tf.errors import UserError
+from dvn_tf.errors import UserError, shown
 from dvn_tf.training.schema import SCHEMA_VERSION
 
 _DEEPEST = 50  # folders inside each other
@@ -74,7 +74,7 @@ def read_results(file: pathlib.Path) -> dict:
     version = results.get("schema_version", 1) if isinstance(results, dict) else SCHEMA_VERSION
     if version not in (1, SCHEMA_VERSION) or isinstance(version, bool):
         raise UserError(
-            f"{file} has schema version {version!r:.40}, and this dvn_tf reads versions 1 to "
+            f"{file} has schema version {shown(version)}, and this dvn_tf reads versions 1 to "
             f"{SCHEMA_VERSION}: install the dvn_tf that wrote it, or move its run away"
         )
     try:
@@ -105,14 +105,12 @@ def read_history(file: pathlib.Path) -> list[dict]:
 
 
 def _read_json(file: pathlib.Path):
+    content = read_bytes(file, JSON_LIMIT)
     try:
-        return files.read_json(file)
+        return parse_json(content, "it")
     except UserError as error:
-        if " is not JSON" not in str(error):
-            raise
-        reason = str(error).replace(str(file), "it")
         raise UserError(
-            f"{file} is damaged ({reason}): delete it, and the run's command writes it again"
+            f"{file} is damaged ({error}): delete it, and the run's command writes it again"
         ) from None
 
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from typing import Annotated
 
-from dvn_tf.errors import UserError
-from dvn_tf.settings import Between, FileName, Length, check_settings, checked, shown
+from dvn_tf.errors import UserError, shown
+from dvn_tf.settings import Between, FileName, Length, check_settings, checked
 
 _VERSION = re.compile(r":[\d.*]+$")
 _NUMBER = r"(?:[0-9]{1,9}|\*)"

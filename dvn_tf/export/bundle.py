@@ -13,9 +13,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dvn_tf.export.metadata import network_metadata, refusals_of_libraries
+from dvn_tf.export.metadata import network_metadata
 from dvn_tf.export.saved_model import write_extra
-from dvn_tf.files import atomic_folder
+from dvn_tf.files import atomic_folder, refusals_of_libraries
 from dvn_tf.networks.convolution import locate, take_block
 from dvn_tf.networks.layer_sets import Features
 from dvn_tf.networks.network import DeepVirtualNetwork

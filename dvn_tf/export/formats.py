@@ -12,11 +12,10 @@ import numpy as np
 from dvn_tf.errors import UserError
 from dvn_tf.export.keras_format import KerasFormat
 from dvn_tf.export.litert_format import LiteRTFormat, LiteRTInt8Format
-from dvn_tf.export.metadata import refusals_of_libraries
 from dvn_tf.export.onnx_format import OnnxFormat
 from dvn_tf.export.saved_model_format import SavedModelFormat
 from dvn_tf.export.slim import SlimNetwork
-from dvn_tf.files import atomic_file, atomic_folder
+from dvn_tf.files import atomic_file, atomic_folder, refusals_of_libraries
 
 Runner = Callable[[np.ndarray], np.ndarray]
 

@@ -15,7 +15,7 @@ from dvn_runtime.manifest import FORMAT_VERSION, MANIFEST_FILE
 from dvn_runtime.signature import check_signature
 from dvn_tf.errors import UserError
 from dvn_tf.export.signature import SIGNATURE_FILE, read_private_key
-from dvn_tf.files import atomic_file, clear_partial, writing
+from dvn_tf.files import atomic_file, clear_partial, sha256, writing
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.training.run_folder import RunFolder
 
@@ -183,17 +183,12 @@ def file_facts(path: pathlib.Path) -> dict:
         a folder's "sha256" is that of the lines "<hash>  <relative path>", sorted by path.
     """
     if path.is_file():
-        return {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        return {"bytes": path.stat().st_size, "sha256": sha256(path)}
     files = sorted(file for file in path.rglob("*") if file.is_file())
-    hashes = {file.relative_to(path).as_posix(): _sha256(file) for file in files}
+    hashes = {file.relative_to(path).as_posix(): sha256(file) for file in files}
     lines = "".join(f"{hashes[name]}  {name}\n" for name in sorted(hashes))
     return {
         "bytes": sum(file.stat().st_size for file in files),
         "sha256": hashlib.sha256(lines.encode()).hexdigest(),
         "files_sha256": dict(sorted(hashes.items())),
     }
-
-
-def _sha256(file: pathlib.Path) -> str:
-    with open(file, "rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -4,25 +4,19 @@ A `.keras` file is a zip archive, and a LiteRT file may end in one (this is how 
 packs associated files): `unzip -p FILE description.json` prints the metadata.
 """
 
-import contextlib
-import errno
 import hashlib
 import io
 import json
-import os
 import pathlib
 import zipfile
-from collections.abc import Iterator
 
 from dvn_runtime.description import DESCRIPTION_FILE
-from dvn_tf.errors import UserError
 from dvn_tf.files import writing
 from dvn_tf.tasks import TaskInfo
 from dvn_tf.units import Units
 
 METADATA_FILE = DESCRIPTION_FILE
 LABELS_FILE = "labels.txt"
-_REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
 
 
 def network_metadata(
@@ -84,17 +78,3 @@ def with_hash(metadata: dict, network: bytes) -> dict:
         network: the file without its metadata.
     """
     return {**metadata, "network_sha256": hashlib.sha256(network).hexdigest()}
-
-
-@contextlib.contextmanager
-def refusals_of_libraries() -> Iterator[None]:
-    """Turns what libraries in C++ make of a full or read-only disk into an `OSError` again."""
-    try:
-        yield
-    except (OSError, UserError):
-        raise
-    except Exception as error:
-        for number in _REFUSALS:
-            if os.strerror(number).lower() in str(error).lower():
-                raise OSError(number, os.strerror(number)) from error
-        raise

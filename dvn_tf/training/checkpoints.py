@@ -19,8 +19,9 @@ import keras
 import numpy as np
 
 import dvn_tf
+from dvn_runtime.files import read_bytes
 from dvn_tf.errors import UserError
-from dvn_tf.files import read_whole, write_bytes, writing
+from dvn_tf.files import write_bytes, writing
 from dvn_tf.networks.legacy import current_weights
 
 KEPT_CHECKPOINTS = 2
@@ -133,7 +134,7 @@ class Checkpoints:
         largest = 2 * sum(array.nbytes for array in arrays) + _LARGEST_HISTORY
         if file.stat().st_size > largest:
             raise _DamageError("it is larger than a checkpoint of this network")
-        content = read_whole(file)
+        content = read_bytes(file, largest)
         if _with_hash(memoryview(content)[_HASH_SIZE + 1 :]) != content:
             raise _DamageError("its SHA-256 is another")
         try:

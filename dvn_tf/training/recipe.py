@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Annotated
 
-from dvn_tf.errors import UserError
-from dvn_tf.settings import Between, Length, OneOf, check_settings, shown
+from dvn_tf.errors import UserError, shown
+from dvn_tf.settings import Between, Length, OneOf, check_settings
 
 _Share = Annotated[float, Between(0, 1, without_low=True, without_high=True)]
 

@@ -25,13 +25,13 @@ import keras
 
 import dvn_tf
 from dvn_runtime.files import read_bytes, read_json
-from dvn_tf.errors import UserError
-from dvn_tf.files import PARTIAL, clear_partial, write_bytes, write_json, write_text
+from dvn_tf.errors import UserError, shown
+from dvn_tf.files import PARTIAL, clear_partial, sha256, write_bytes, write_json, write_text
 from dvn_tf.networks.network import DeepVirtualNetwork, load_network
 from dvn_tf.training.checkpoints import Checkpoints
 from dvn_tf.training.keras_file import keras_file
 from dvn_tf.training.lock import LOCK_FILES, run_lock
-from dvn_tf.training.schema import MEASURED, STAGE, mismatch, results_schema
+from dvn_tf.training.schema import MEASURED, SCHEMA_VERSION, STAGE, mismatch, results_schema
 
 # A new number for every change after which the same settings give other weights. Version 1 padded
 # strided convolutions as TensorFlow's "same" does and kept the rate in SGD's velocity.
@@ -184,7 +184,8 @@ class RunFolder:
             )
         record = self.stage() or self.results() or {}
         expected = record.get("model_sha256")  # versions before 0.4 wrote none
-        if expected not in (None, _sha256(file)):
+        is_large = file.stat().st_size > _NETWORK_LIMIT
+        if expected is not None and (is_large or sha256(file) != expected):
             raise UserError(
                 f"{file} is not a whole Keras model (its SHA-256 is another): restore it, or "
                 "delete it and let the run's command write it again"
@@ -210,16 +211,16 @@ class RunFolder:
         if results is None:
             return None
         version = results.get("schema_version", 1)
-        if version not in (1, 2):
+        if version not in range(1, SCHEMA_VERSION + 1):
             raise UserError(
-                f"{self.path / 'results.json'} has schema version {version!r:.20}: install the "
+                f"{self.path / 'results.json'} has schema version {shown(version)}: install the "
                 "dvn_tf that wrote it"
             )
         if damage := mismatch(results, results_schema(version)):
             raise self._damaged("results.json", damage)
         for name, output in results["outputs"].items():
             if name.rpartition("/level")[0] not in results["tasks"] or "units" not in output:
-                raise self._damaged("results.json", f"results.outputs has {name!r:.40}")
+                raise self._damaged("results.json", f"results.outputs has {shown(name)}")
         return results
 
     def stage(self) -> dict | None:
@@ -232,7 +233,7 @@ class RunFolder:
             return None  # taken away: the last checkpoint gives it back
         record = self._read("stage.json", dict)
         form = STAGE | {"outputs": {"*": MEASURED}}
-        if record is not None and (damage := mismatch(record, form, "stage")):
+        if record is not None and (damage := mismatch(record, form)):
             raise self._damaged("stage.json", damage)
         return record
 
@@ -268,7 +269,7 @@ class RunFolder:
         except UserError as error:
             reason = str(error)
         else:
-            if not (reason := mismatch(content, {} if kind is dict else [{}], "it")):
+            if not (reason := mismatch(content, {} if kind is dict else [{}])):
                 return content
         raise self._damaged(name, reason)
 
@@ -283,17 +284,6 @@ def _settings(config: str) -> list[str]:
     """The settings of a gin file without comments, one a line, sorted."""
     lines = (line.strip() for line in config.replace("\\\n", " ").splitlines())
     return sorted(" ".join(line.split()) for line in lines if line and line[0] != "#")
-
-
-def _sha256(file: pathlib.Path) -> str:
-    """The hash of a file, or "too large" for one that no network of this project fills."""
-    try:
-        if file.stat().st_size > _NETWORK_LIMIT:
-            return "too large"
-        with open(file, "rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(f"cannot read {file}: {error.strerror}") from None
 
 
 def _difference(old: str, new: str) -> str:

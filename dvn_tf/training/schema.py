@@ -4,6 +4,8 @@ A type stands for a value of that type, a dictionary for an object ("*" is any k
 list of what it holds.
 """
 
+from dvn_tf.errors import shown
+
 # Version 1 had accuracies in single precision instead of counts, and no provenance. Version 0.1 of
 # the package wrote it without a "schema_version".
 SCHEMA_VERSION = 2
@@ -43,25 +45,25 @@ def results_schema(version: int) -> dict:
     )
 
 
-def mismatch(value, schema, place: str = "results") -> str:
+def mismatch(value, schema, place: str = "") -> str:
     """Where a value differs from a form that this module describes, "" if it does not.
 
     Args:
         value: what a JSON file holds.
         schema: the form, or a part of it.
-        place: what the message calls the value.
+        place: the keys that led to the value, joined by dots; "" for the whole file.
     """
     kind = type(schema) if isinstance(schema, dict | list) else schema
     # A bool is an int to Python, and is never what is meant here.
     if not isinstance(value, kind) or isinstance(value, bool):
-        return f"{place} is {value!r:.40}"
+        return f"{repr(place) if place else 'it'} is {shown(value)}"
     if isinstance(schema, list):
         value, schema = dict(enumerate(value, start=1)), {"*": schema[0]}
     if isinstance(schema, dict):
         for key in value if "*" in schema else schema:
+            inner = f"{place}.{key}" if place else key
             if key not in value:
-                return f"{place}.{key} is missing"
-            inner = schema["*"] if "*" in schema else schema[key]
-            if found := mismatch(value[key], inner, f"{place}.{key}"):
+                return f"no {inner!r}"
+            if found := mismatch(value[key], schema.get("*") or schema[key], inner):
                 return found
     return ""

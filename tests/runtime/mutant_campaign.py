@@ -23,9 +23,8 @@ from mutants import mutants
 from small_exports import sha256, write_described
 
 from dvn_runtime import BudgetedPredictor
-from dvn_runtime.errors import UserError
+from dvn_runtime.errors import UserError, one_line
 from dvn_runtime.network import import_litert
-from dvn_runtime.predict import _printable
 
 _SECONDS = 30
 _MEMORY = 8 * 2**30
@@ -70,7 +69,7 @@ def in_a_process(work) -> str:
             text = work()
         except BaseException as error:
             text = f"raised: {type(error).__name__}: {error}"
-        os.write(writing, _printable(text)[:500].encode())
+        os.write(writing, one_line(text, 500).encode())
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as file:

@@ -11,7 +11,7 @@ by relative names, so that programs can check gin files before they import the l
 """
 
 from .reader import GIN_ROOT, check_module_names, read_files, read_run_config
-from .statements import Binding, Macro, Reference, Settings, short
+from .statements import Binding, Macro, Reference, Settings
 
 __all__ = [
     "GIN_ROOT",
@@ -22,5 +22,4 @@ __all__ = [
     "check_module_names",
     "read_files",
     "read_run_config",
-    "short",
 ]

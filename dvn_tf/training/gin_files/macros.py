@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from dvn_runtime.errors import UserError
+from dvn_runtime.errors import UserError, one_line
 
-from .statements import Binding, Macro, Reference, short
+from .statements import Binding, Macro, Reference
 
 _VALUES_LIMIT = 100_000  # that a macro or a class stands for
 
@@ -43,7 +43,7 @@ class _Sizes:
             case Macro(name):
                 found = self._of(name, "macro", binding)
                 if found is None:
-                    raise UserError(f"there is no macro %{short(name)} ({binding.where})")
+                    raise UserError(f"there is no macro %{one_line(name)} ({binding.where})")
                 size = found
             case Reference(name, True):
                 inner, _, selector = name.rpartition("/")
@@ -92,4 +92,4 @@ def _key(binding: Binding) -> tuple[str, str]:
 def _target(binding: Binding) -> str:
     """What a binding binds, as its file says it."""
     scoped = "/".join(filter(None, (binding.scope, binding.selector)))
-    return short(f"{scoped}.{binding.field}" if binding.field else f"%{scoped}")
+    return one_line(f"{scoped}.{binding.field}" if binding.field else f"%{scoped}")

@@ -2,10 +2,10 @@
 
 import tokenize
 
-from dvn_runtime.errors import UserError
+from dvn_runtime.errors import UserError, one_line
 from gin import config_parser
 
-from .statements import Macro, Reference, short
+from .statements import Macro, Reference
 
 TEXT_LIMIT = 2**18  # characters, or bytes of a file; the configuration of a run has some thousands
 _LINE_LIMIT = 10_000  # characters; the parser takes quadratic time
@@ -33,7 +33,7 @@ def parse(text: str, source: str) -> list:
     except (SyntaxError, ValueError, TypeError, RecursionError, tokenize.TokenError) as error:
         # The last line of gin's message is the one that says which text was wrong.
         lines = str(error.args[0] if error.args else error).strip().splitlines()
-        message = short(lines[-1].strip().rstrip(".") if lines else "malformed")
+        message = one_line(lines[-1].strip().rstrip(".") if lines else "malformed")
         line = error.lineno if isinstance(error, SyntaxError) else None
         where = f"line {line} of {source}" if line and "\n" in text else source
         hint = "; put text in quotes" if message.startswith("Failed to parse token") else ""

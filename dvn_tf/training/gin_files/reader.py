@@ -7,13 +7,13 @@ import re
 import stat
 from collections.abc import Sequence
 
-from dvn_runtime.errors import UserError
+from dvn_runtime.errors import UserError, one_line, shown
 from dvn_runtime.files import read_bytes
 from gin import config_parser
 
 from .macros import check_macros
 from .parser import TEXT_LIMIT, parse
-from .statements import Binding, Settings, short
+from .statements import Binding, Settings
 
 _LIBRARY = pathlib.Path(__file__).resolve().parents[2]
 # Where to look for "gin/j1_cifar.gin" if the current folder has no such file. The gin files lie
@@ -46,7 +46,7 @@ def read_files(files: Sequence[str], params: Sequence[str], imports: Sequence[st
     for file in files:
         reader.read_file(file)
     for param in params:
-        reader.read_text(param, f"--gin_param {short(repr(param))}")
+        reader.read_text(param, f"--gin_param {one_line(repr(param))}")
     check_macros(reader.settings.bindings)
     return reader.settings
 
@@ -86,7 +86,7 @@ class _Reader:
         """Reads a file and those that it includes."""
         path = _find(name)
         if path is None:
-            raise UserError(f"there is no gin file {short(str(name))}{_suggestion(name)}")
+            raise UserError(f"there is no gin file {one_line(name)}{_suggestion(name)}")
         if path in including:
             raise UserError(f"the gin file {name} includes itself: remove that include")
         self._files_read += 1
@@ -127,13 +127,13 @@ class _Reader:
         if module.partition(".")[0] == "__gin__":
             raise UserError(
                 f"gin's own imports are refused, as they let a file call any function ({where}): "
-                f"remove the line {short(statement.format())!r}"
+                f"remove the line {shown(statement.format())}"
             )
         if module not in self._allowed:
+            name = one_line(module)
             raise UserError(
-                f"the import of {short(module)} is refused, as it runs that module ({where}): if "
-                f"you trust it, add --gin_import={short(module)} (in Python, "
-                f"imports={[short(module)]})"
+                f"the import of {name} is refused, as it runs that module ({where}): if you trust "
+                f"it, add --gin_import={name} (in Python, imports={[name]})"
             )
         self.settings.imports[module] = statement.format()
 
@@ -145,11 +145,11 @@ def check_module_names(imports: Sequence[str]) -> None:
         UserError: for text that is no module's name.
     """
     if isinstance(imports, str):
-        raise UserError(f"imports is a list of modules, as in [{short(imports)!r}], not one text")
+        raise UserError(f"imports is a list of modules, as in [{shown(imports)}], not one text")
     for name in imports:
         if not isinstance(name, str) or not _MODULE.fullmatch(name):
             raise UserError(
-                f"{short(str(name))!r} is no module: give its name as in --gin_import=my_backbone"
+                f"{shown(str(name))} is no module: give its name as in --gin_import=my_backbone"
             )
 
 

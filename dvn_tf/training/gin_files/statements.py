@@ -55,10 +55,3 @@ class Settings:
 
     bindings: list[Binding] = dataclasses.field(default_factory=list)
     imports: dict[str, str] = dataclasses.field(default_factory=dict)
-
-
-def short(text: str) -> str:
-    """A text in one line of bounded length."""
-    text = " ".join(text.split())
-    text = text if text.isprintable() else ascii(text)
-    return text if len(text) <= 200 else f"{text[:200]}..."
