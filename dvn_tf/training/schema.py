@@ -64,6 +64,7 @@ def mismatch(value, schema, place: str = "") -> str:
             inner = f"{place}.{key}" if place else key
             if key not in value:
                 return f"no {inner!r}"
-            if found := mismatch(value[key], schema.get("*") or schema[key], inner):
+            expected = schema["*"] if "*" in schema else schema[key]
+            if found := mismatch(value[key], expected, inner):
                 return found
     return ""
