@@ -225,7 +225,9 @@ def _find_builder(name, data_dir):
                 builder = tiny_imagenet.builder_at_hand(builder)
         return builder
     except tfds.core.DatasetNotFoundError as err:
-        close = difflib.get_close_matches(name, tfds.list_builders(), n=3)
+        # Those of the community are not used here, and TFDS would ask the network for their names.
+        names = tfds.list_builders(with_community_datasets=False)
+        close = difflib.get_close_matches(name, names, n=3)
         hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
         raise UserError(
             f"There is no dataset {name!r}: give 'digits', 'folder:PATH', a name of TFDS, or the "

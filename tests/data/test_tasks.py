@@ -125,5 +125,14 @@ def test_task_info_says_in_one_line_what_is_wrong(task, message, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_a_misspelled_dataset_is_noticed_without_the_network(monkeypatch, tmp_path):
+    def connect():
+        raise AssertionError("TFDS lists the datasets of its community from the network")
+
+    monkeypatch.setattr("tensorflow_datasets.core.community.community_register", connect)
+    with pytest.raises(UserError, match="'cifar10'"):
+        task_info(Task("t", "cifar11"), tmp_path)
+
+
 def test_a_padding_of_one_less_than_the_image_is_the_most():
     task_info(Task("t", "digits", crop_padding=7))
