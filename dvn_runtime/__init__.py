@@ -11,7 +11,9 @@ TensorFlow nor Keras. `python -m dvn_runtime.predict` classifies image files.
 """
 
 import importlib
-from typing import TYPE_CHECKING
+
+# As in `typing`, which takes so long to import that Ctrl-C would meet a program without a handler.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from dvn_runtime.images import read_image

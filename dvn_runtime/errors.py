@@ -21,6 +21,17 @@ class RefusedFileError(UserError):
     """Raised for a file that is not what the manifest says; the message names it and says why."""
 
 
+def was_interrupted(error: BaseException | None) -> bool:
+    """Whether an error is Ctrl-C, or what a library in C made of it.
+
+    Args:
+        error: the error; None is none.
+    """
+    return error is not None and (
+        isinstance(error, KeyboardInterrupt) or was_interrupted(error.__cause__)
+    )
+
+
 def shown(value) -> str:
     """A value as messages show it: its `repr`, in one line of bounded length.
 

@@ -10,7 +10,7 @@ import threading
 import numpy as np
 
 from dvn_runtime.description import check_description, read_description
-from dvn_runtime.errors import RefusedFileError, UserError
+from dvn_runtime.errors import RefusedFileError, UserError, was_interrupted
 from dvn_runtime.files import read_bytes
 from dvn_runtime.manifest import ExportedNetwork, ExportedTask
 from dvn_runtime.structure import check_structure
@@ -25,6 +25,8 @@ def import_litert():
     try:
         from ai_edge_litert import interpreter
     except ImportError as error:
+        if was_interrupted(error):
+            raise KeyboardInterrupt from error
         raise UserError(
             "LiteRT, which runs the networks, is not installed: pip install ai-edge-litert"
         ) from error

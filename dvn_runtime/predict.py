@@ -12,7 +12,7 @@ import traceback
 import warnings
 
 # What takes time to import is imported in `main`, so that Ctrl-C is answered meanwhile.
-from dvn_runtime.errors import LINE_LIMIT, UserError, one_line, printable
+from dvn_runtime.errors import LINE_LIMIT, UserError, one_line, printable, was_interrupted
 
 _TOP = 3  # classes printed for an image
 _UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
@@ -83,16 +83,16 @@ def run(argv: list[str]) -> int:
         status = main(argv)
         sys.stdout.flush()
         return status
-    except KeyboardInterrupt:
-        _report("interrupted", "images that are not listed above were not classified")
-        return _INTERRUPTED
     except BrokenPipeError:
         # Python would complain at its end about output that it cannot write.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _READER_GONE
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         if "--debug" in argv:
             traceback.print_exc()
+        if was_interrupted(error):
+            _report("interrupted", "images that are not listed above were not classified")
+            return _INTERRUPTED
         name = f"{type(error).__name__}: {error}"
         _report("error", f"unexpected {name} (--debug shows the traceback; please report it)")
         return _UNEXPECTED

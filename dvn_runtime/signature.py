@@ -7,7 +7,7 @@ The manifest holds the hash of every file, so that a signature over it vouches f
 import os
 import pathlib
 
-from dvn_runtime.errors import UserError
+from dvn_runtime.errors import UserError, was_interrupted
 from dvn_runtime.files import read_bytes
 
 SIGNATURE_FILE = "manifest.sig"
@@ -89,6 +89,8 @@ def import_cryptography():
         import cryptography.hazmat.primitives.asymmetric.ed25519
         import cryptography.hazmat.primitives.serialization
     except ImportError as error:
+        if was_interrupted(error):
+            raise KeyboardInterrupt from error
         raise UserError(
             "cryptography, which signs exports and checks signatures, is not installed: "
             "pip install cryptography"

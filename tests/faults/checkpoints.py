@@ -94,7 +94,7 @@ def _checkpoint(stage: pathlib.Path, epoch: int) -> pathlib.Path:
     ]
     if not found:
         raise Failure(f"there is no checkpoint of epoch {epoch} to damage")
-    return max(found, key=lambda file: file.stat().st_size)
+    return max(found, key=lambda file: file.lstat().st_size)  # it may be a link to nowhere
 
 
 def _is_checkpoint(file: str) -> bool:

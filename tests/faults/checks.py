@@ -18,7 +18,9 @@ from tests.run_checks import without_seconds
 _UNFINISHED = (".partial-", ".new-", ".old-")  # how the names of unfinished files begin
 _TENSORBOARD = "events.out.tfevents."  # every start of a run writes a further one
 
-_WARNING = re.compile(r"W\d{4} \d\d:\d\d:\d\d")
+# What programs print to stderr besides messages: TensorFlow's warnings, which always appear, and
+# the plan of `experiments.predict`.
+_NO_MESSAGE = re.compile(r"W\d{4} \d\d:\d\d:\d\d|budget .*: [\d,]+ bytes|  \S+: level \d")
 
 
 def ended_well(done: Done) -> None:
@@ -54,9 +56,9 @@ def interrupted(done: Done) -> None:
     if done.status != 130:
         raise Failure(f"status {done.status} instead of 130 after Ctrl-C: {_end(done)}")
     lines = [line for line in done.stderr.splitlines() if line.strip()]
-    lines = [line for line in lines if not _WARNING.match(line)]  # TensorFlow's always appear
+    lines = [line for line in lines if not _NO_MESSAGE.match(line)]
     if len(lines) != 1 or not lines[0].startswith("interrupted"):
-        raise Failure(f"not one line 'interrupted...' after Ctrl-C: {_end(done)}")
+        raise Failure(f"not one line 'interrupted...' after Ctrl-C, but {lines}: {_end(done)}")
 
 
 def killed(done: Done, number: int) -> bool:

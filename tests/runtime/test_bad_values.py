@@ -176,6 +176,18 @@ def test_ctrl_c_is_one_line(pristine, monkeypatch, capsys):
     assert capsys.readouterr().err.splitlines()[-1].startswith("interrupted: images that are not")
 
 
+def test_ctrl_c_while_litert_is_imported_is_one_line(pristine, tmp_path, monkeypatch, capsys):
+    (tmp_path / "ai_edge_litert").mkdir()
+    (tmp_path / "ai_edge_litert" / "__init__.py").touch()
+    module = "raise ImportError('initialization failed') from KeyboardInterrupt()"
+    (tmp_path / "ai_edge_litert" / "interpreter.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.startswith("ai_edge_litert")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert predict.run([f"--export_dir={pristine.folder}", "--task=colours", "x.png"]) == 130
+    assert capsys.readouterr().err.startswith("interrupted: images that are not")
+
+
 def test_a_reader_that_goes_away_is_no_error(pristine, tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
     command = f"--export_dir={pristine.folder} --task=colours" + f" {tmp_path}/x.png" * 300
