@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 
 from dvn_tf.errors import UserError
+from dvn_tf.machine import is_running
 
 PARTIAL = ".partial-"  # how the names of unfinished files and folders begin
 _HOST = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())[:20] or "host"
@@ -215,17 +216,6 @@ def sha256(path: str | os.PathLike) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
-
-
-def is_running(process: int) -> bool:
-    """Whether this machine runs a process of this number."""
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True  # somebody else's
-    return True
 
 
 @contextlib.contextmanager

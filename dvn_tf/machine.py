@@ -1,4 +1,4 @@
-"""The machine that a program runs on: its processor and cores."""
+"""The machine that a program runs on: its processor, cores, memory and processes."""
 
 import contextlib
 import os
@@ -35,3 +35,14 @@ def num_cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # Linux
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def is_running(process: int) -> bool:
+    """Whether this machine runs a process of this number."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    return True

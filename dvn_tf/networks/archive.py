@@ -16,7 +16,7 @@ import zipfile
 import h5py
 import keras
 
-from dvn_tf.errors import UserError
+from dvn_tf.errors import UserError, one_line
 from dvn_tf.networks.accounting import costs
 from dvn_tf.networks.legacy import current_config
 from dvn_tf.tasks import TaskInfo
@@ -63,7 +63,7 @@ def read_archive(file: str | os.PathLike) -> Archive:
         if sorted(member.filename for member in members) != [_CONFIG, _METADATA, _WEIGHTS]:
             names = ", ".join(member.filename for member in members)
             raise ArchiveError(
-                f"{path} has other members than those of a network ({names!r:.100}): it is not "
+                f"{path} has other members than those of a network ({one_line(names)}): it is not "
                 "the file that it should be"
             )
         if sum(member.file_size for member in members) > _GROWTH * size or any(

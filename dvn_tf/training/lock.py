@@ -12,7 +12,8 @@ import filelock
 
 from dvn_runtime.files import read_json
 from dvn_tf.errors import UserError
-from dvn_tf.files import is_running, write_json, writing
+from dvn_tf.files import write_json, writing
+from dvn_tf.machine import is_running
 
 LOCK_FILES = _LOCK, _HOLDER = ".lock", ".lock.json"
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
