@@ -31,27 +31,24 @@ def visible_files(folder: pathlib.Path, pattern: str) -> list[pathlib.Path]:
     Raises:
         UserError: if a folder cannot be read, or folders lie too deep inside each other.
     """
-    found, folders = [], [(pathlib.Path(folder), 0)]
-    while folders:
-        inside, depth = folders.pop()
-        if depth > _DEEPEST:
+
+    def refuse(error: OSError):
+        raise UserError(
+            f"cannot read the folder {error.filename}: {error.strerror or error}"
+        ) from error
+
+    found = []
+    for path, folders, names in os.walk(folder, onerror=refuse):
+        inside = pathlib.Path(path)
+        if len(inside.relative_to(folder).parts) > _DEEPEST:
             raise UserError(
                 f"{folder} has more than {_DEEPEST} folders inside each other: name the folder of "
                 "the runs (--runs)"
             )
-        try:
-            with os.scandir(inside) as entries:
-                for entry in entries:
-                    if entry.name.startswith("."):
-                        continue
-                    if fnmatch.fnmatchcase(entry.name, pattern):
-                        found.append(inside / entry.name)
-                    elif entry.is_dir(follow_symlinks=False):
-                        folders.append((inside / entry.name, depth + 1))
-        except OSError as error:
-            raise UserError(
-                f"cannot read the folder {inside}: {error.strerror or error}"
-            ) from error
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        # A folder of such a name is found, too: whoever reads it says what is wrong.
+        wanted = fnmatch.filter([*folders, *names], pattern)
+        found += [inside / name for name in wanted if not name.startswith(".")]
     return sorted(found)
 
 

@@ -2,7 +2,8 @@
 
 A gin file sets fields of `Scenario`, `Recipe`, `Task`, the backbones and the methods. An unknown
 name is an error, so that a typo is noticed. `gin_files` reads the text as data; here its values
-are bound, and gin makes the objects. gin is never handed a text: it could run any function.
+are bound, and gin makes the objects. gin itself reads no text but the imports that the user allows:
+it could run any function.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 import gin
 from dvn_tf import settings
 from dvn_tf.data import Task, check_dataset
-from dvn_tf.errors import UserError
+from dvn_tf.errors import UserError, one_line
 from dvn_tf.methods import DVN, METHODS
 from dvn_tf.methods.scenario import Scenario
 from dvn_tf.networks.backbones import ResNet, WideResNet
@@ -139,9 +140,7 @@ def _experiment(read: gin_files.Settings, imports: Sequence[str]) -> Experiment:
         except RecursionError as error:
             raise UserError("cannot use the gin settings: they are nested too deeply") from error
         except (ValueError, TypeError, SyntaxError, RuntimeError, LookupError) as error:
-            raise UserError(
-                f"cannot use the gin settings: {' '.join(str(error).split())[:1000]}"
-            ) from error
+            raise UserError(f"cannot use the gin settings: {one_line(error, 1000)}") from error
     return dataclasses.replace(experiment, config=config)
 
 
