@@ -13,8 +13,8 @@ from dvn_tf.comparison.result_checks import (
     measured,
     split_name,
 )
-from dvn_tf.errors import UserError, shown
-from dvn_tf.training.schema import SCHEMA_VERSION
+from dvn_tf.errors import UserError
+from dvn_tf.training.schema import SCHEMA_VERSION, schema_version
 
 _DEEPEST = 50  # folders inside each other
 
@@ -68,12 +68,8 @@ def read_results(file: pathlib.Path) -> dict:
         UserError: if the file is damaged or of another version.
     """
     results = _read_json(file)
-    version = results.get("schema_version", 1) if isinstance(results, dict) else SCHEMA_VERSION
-    if version not in (1, SCHEMA_VERSION) or isinstance(version, bool):
-        raise UserError(
-            f"{file} has schema version {shown(version)}, and this dvn_tf reads versions 1 to "
-            f"{SCHEMA_VERSION}: install the dvn_tf that wrote it, or move its run away"
-        )
+    is_object = isinstance(results, dict)
+    version = schema_version(results, file) if is_object else SCHEMA_VERSION
     try:
         check_results(results, version)
         if version == 1:

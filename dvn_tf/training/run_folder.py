@@ -31,7 +31,7 @@ from dvn_tf.networks.network import DeepVirtualNetwork, load_network
 from dvn_tf.training.checkpoints import Checkpoints
 from dvn_tf.training.keras_file import keras_file
 from dvn_tf.training.lock import LOCK_FILES, run_lock
-from dvn_tf.training.schema import MEASURED, SCHEMA_VERSION, STAGE, mismatch, results_schema
+from dvn_tf.training.schema import MEASURED, STAGE, mismatch, results_schema, schema_version
 
 # A new number for every change after which the same settings give other weights. Version 1 padded
 # strided convolutions as TensorFlow's "same" does and kept the rate in SGD's velocity.
@@ -210,12 +210,7 @@ class RunFolder:
         results = self.results()
         if results is None:
             return None
-        version = results.get("schema_version", 1)
-        if version not in range(1, SCHEMA_VERSION + 1):
-            raise UserError(
-                f"{self.path / 'results.json'} has schema version {shown(version)}: install the "
-                "dvn_tf that wrote it"
-            )
+        version = schema_version(results, self.path / "results.json")
         if damage := mismatch(results, results_schema(version)):
             raise self._damaged("results.json", damage)
         for name, output in results["outputs"].items():

@@ -4,7 +4,9 @@ A type stands for a value of that type, a dictionary for an object ("*" is any k
 list of what it holds.
 """
 
-from dvn_tf.errors import shown
+import os
+
+from dvn_tf.errors import UserError, shown
 
 # Version 1 had accuracies in single precision instead of counts, and no provenance. Version 0.1 of
 # the package wrote it without a "schema_version".
@@ -43,6 +45,25 @@ def results_schema(version: int) -> dict:
         | {"outputs": {"*": measured | COST}}  # "<task>/level<l>"
         | ({} if version == 1 else {"provenance": PROVENANCE})
     )
+
+
+def schema_version(results: dict, file: str | os.PathLike) -> int:
+    """The version of a results.json.
+
+    Args:
+        results: what the file holds.
+        file: its path, for the message.
+
+    Raises:
+        UserError: if this dvn_tf does not know the version.
+    """
+    version = results.get("schema_version", 1)
+    if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:
+        raise UserError(
+            f"{file} has schema version {shown(version)}, and this dvn_tf reads versions 1 to "
+            f"{SCHEMA_VERSION}: install the dvn_tf that wrote it, or move its run away"
+        )
+    return version
 
 
 def mismatch(value, schema, place: str = "") -> str:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from dvn_runtime import BudgetedPredictor, predict
 from dvn_runtime.errors import UserError
+from dvn_runtime.signature import import_cryptography
 
 PEM, PUBLIC = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
 PRIVATE = serialization.PrivateFormat.PKCS8
@@ -157,3 +158,14 @@ def test_openssl_makes_keys_and_checks_signatures(export, tmp_path):
     signature.write_bytes(read_private_key(private).sign(manifest.read_bytes()))
     check = ["pkeyutl", "-verify", "-pubin", "-inkey", public, "-rawin", "-in", manifest]
     openssl(*check, "-sigfile", signature)
+
+
+def test_ctrl_c_while_cryptography_is_imported_is_no_missing_package(tmp_path, monkeypatch):
+    (tmp_path / "cryptography").mkdir()
+    module = "raise ImportError('initialization failed') from KeyboardInterrupt()"
+    (tmp_path / "cryptography" / "__init__.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.startswith("cryptography")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(KeyboardInterrupt):
+        import_cryptography()
