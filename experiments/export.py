@@ -28,6 +28,11 @@ _BUNDLE = flags.DEFINE_list(
 _RAW = flags.DEFINE_bool(
     "raw", False, "Write networks that take uint8 images and return probabilities."
 )
+_LOGITS = flags.DEFINE_bool(
+    "logits",
+    False,
+    "Write networks that return logits in every format; LiteRT's return probabilities otherwise.",
+)
 _SIGN = flags.DEFINE_string(
     "sign", None, "PEM file of the Ed25519 private key to sign the manifest with."
 )
@@ -41,14 +46,19 @@ def main(_):
     with programs.starting():  # only now: TensorFlow takes seconds to import
         from dvn_tf import export
 
-    where = {"export_dir": _EXPORT_DIR.value, "raw": _RAW.value, "data_dir": _DATA_DIR.value}
-    where["imports"] = imports
-    where["sign"] = _SIGN.value
+    options = {
+        "export_dir": _EXPORT_DIR.value,
+        "raw": _RAW.value,
+        "logits": _LOGITS.value,
+        "data_dir": _DATA_DIR.value,
+        "imports": imports,
+        "sign": _SIGN.value,
+    }
     if _BUNDLE.value:
-        export.export_bundle(_RUN_DIR.value, _BUNDLE.value, **where)
+        export.export_bundle(_RUN_DIR.value, _BUNDLE.value, **options)
     else:
         export.export_run(
-            _RUN_DIR.value, formats=_FORMAT.value, task=_TASK.value, level=_LEVEL.value, **where
+            _RUN_DIR.value, formats=_FORMAT.value, task=_TASK.value, level=_LEVEL.value, **options
         )
 
 

@@ -7,7 +7,7 @@ kernel for the union of their units, the others have kernels of their own.
 
 import dataclasses
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -31,19 +31,27 @@ class Bundle:
     Args:
         network: the network; its weights are copied.
         names: the outputs to serve, such as ("cifar10/level1", "cifar100/level2").
-        raw: take uint8 images and give probabilities.
+        input_dtype: dtype of the images to take, "float32" or "uint8".
+        output: what to give, "logits" or "probabilities".
+        origin: the run that trained the network, see `network_metadata`.
 
     Attributes:
         units: the units that any of the virtual networks uses.
         functions: {"<task>_level<l>": function from images to {"logits" or "probabilities"}}.
     """
 
-    def __init__(self, network: DeepVirtualNetwork, names: Sequence[str], raw: bool = False):
+    def __init__(
+        self,
+        network: DeepVirtualNetwork,
+        names: Sequence[str],
+        input_dtype: str = "float32",
+        output: str = "logits",
+        origin: Mapping | None = None,
+    ):
         virtual = network.virtual_networks
         self.network = network
         self.names = [name for name in virtual if name in set(names)]
-        self._input_dtype = "uint8" if raw else "float32"
-        self._output = "probabilities" if raw else "logits"
+        self._input_dtype, self._output, self._origin = input_dtype, output, origin
         self.units = tuple(sorted({unit for name in self.names for unit in virtual[name][2]}))
         self._groups = _connected(virtual[name][2] for name in self.names)
         self._variables: dict[str, keras.Variable] = {}
@@ -61,7 +69,7 @@ class Bundle:
         networks = map(self.network.virtual_networks.get, self.names)
         return [
             {"signature": f"{task.name}_level{level}"}
-            | network_metadata(task, level, units, self._input_dtype, self._output)
+            | network_metadata(task, level, units, self._input_dtype, self._output, self._origin)
             for task, level, units in networks
         ]
 

@@ -29,6 +29,7 @@ def export_run(
     task: str | None = None,
     level: int | None = None,
     raw: bool = False,
+    logits: bool = False,
     data_dir: str | os.PathLike | None = None,
     imports: Sequence[str] = (),
     sign: str | os.PathLike | None = None,
@@ -43,6 +44,8 @@ def export_run(
         task: one task's name; None exports all tasks.
         level: one level, from 1; None exports all levels.
         raw: write networks that take uint8 images and return probabilities.
+        logits: write networks that return logits, in every format; without it, those in LiteRT's
+            formats return probabilities, as classifiers there do.
         data_dir: the folder of TFDS, for measuring accuracies; None is TFDS's own.
         imports: Python modules of yours that the run needs, such as a backbone's. They are imported
             first, and the run's config.gin may import no others.
@@ -65,21 +68,25 @@ def export_run(
     required = any(FORMATS[name].calibrated for name in formats)
     images = load_images(folder, {info.name for info, _, _ in chosen}, data_dir, required, imports)
     costs = network.costs()
+    input_dtype = "uint8" if raw else "float32"
     for info, number, _ in chosen:
-        slim = slim_network(network, info.name, number, raw)
         cost = costs[output_name(info.name, number)]
         for name in formats:
+            output = _output(FORMATS[name].output, raw, logits)
+            slim = slim_network(network, info.name, number, input_dtype, output, manifest.origin)
             path = pathlib.Path(name, f"{slim.name}{FORMATS[name].suffix}")
+            described = slim.metadata(FORMATS[name].input_dtype)
             entry = {
                 "file": path.as_posix(),
                 "format": name,
                 "task": info.name,
                 "level": number,
                 "units": list(slim.units),
-                "input": slim.metadata(FORMATS[name].input_dtype)["input"],
+                "input": described["input"],
                 "output": slim.output,
-                "parameters": cost.parameters,
+                "parameters": slim.model.count_params(),
                 "parameters_paper": cost.parameters_paper,
+                "versions": described["versions"],
             }
             _export_file(slim, manifest, entry, images.get(info.name))
             print(_line(entry["file"], entry["bytes"], entry["accuracy"]), flush=True)
@@ -92,6 +99,7 @@ def export_bundle(
     names: Sequence[str],
     export_dir: str | os.PathLike | None = None,
     raw: bool = False,
+    logits: bool = False,
     data_dir: str | os.PathLike | None = None,
     imports: Sequence[str] = (),
     sign: str | os.PathLike | None = None,
@@ -103,6 +111,7 @@ def export_bundle(
         names: virtual networks such as "cifar10/level1", or "all".
         export_dir: as for `export_run`.
         raw: as for `export_run`.
+        logits: as for `export_run`.
         data_dir: as for `export_run`.
         imports: as for `export_run`.
         sign: as for `export_run`.
@@ -122,7 +131,13 @@ def export_bundle(
     manifest = open_manifest(folder, network, export_dir, sign)
     tasks = {name.rsplit("/", 1)[0] for name in outputs}
     images = load_images(folder, tasks, data_dir, imports=imports)
-    bundle = Bundle(network, outputs, raw)
+    bundle = Bundle(
+        network,
+        outputs,
+        "uint8" if raw else "float32",
+        _output(None, raw, logits),
+        manifest.origin,
+    )
     complete = len(outputs) == len(network.virtual_networks)
     path = pathlib.Path("bundle", "all" if complete else _joined(bundle.functions))
     entry = {
@@ -144,6 +159,13 @@ def export_bundle(
     print(_line(entry["file"], entry["bytes"], None))
     print(f"\nWrote {len(outputs)} virtual networks as one SavedModel to {manifest.folder / path}/")
     return manifest.content()
+
+
+def _output(default: str | None, raw: bool, logits: bool) -> str:
+    """What files give, where their format has a default or none."""
+    if logits:
+        return "logits"
+    return default or ("probabilities" if raw else "logits")
 
 
 def _export_file(

@@ -37,6 +37,8 @@ class Format(Protocol):
             runtime, Keras has to run on it.
         input_dtype: dtype of the images that its files take; None stands for that of the slim
             network, uint8 with `raw` and else float32.
+        output: what its files give unless the user says otherwise, "logits" or "probabilities";
+            None stands for probabilities with `raw` and else logits.
         calibrated: whether writing needs training images.
         keras_export: the format's name in `keras.Model.export`, if the latency report is to
             compare with it; else None.
@@ -48,6 +50,7 @@ class Format(Protocol):
     runtime: str
     packages: tuple[str, ...]
     input_dtype: str | None
+    output: str | None
     calibrated: bool
     keras_export: str | None
 

@@ -10,6 +10,7 @@ class KerasFormat:
     runtime = "keras"
     packages = ()
     input_dtype = None
+    output = None
     calibrated = False
     keras_export = None
 

@@ -16,6 +16,7 @@ class LiteRTFormat:
     runtime = "ai_edge_litert.interpreter"
     packages = ("tensorflow",)
     input_dtype = None
+    output = "probabilities"
     calibrated = False
     keras_export = "litert"
 

@@ -14,6 +14,7 @@ from dvn_runtime.files import JSON_LIMIT, parse_json, read_bytes
 from dvn_runtime.manifest import FORMAT_VERSION, MANIFEST_FILE
 from dvn_runtime.signature import check_signature
 from dvn_tf.errors import UserError
+from dvn_tf.export.metadata import image_facts
 from dvn_tf.export.signature import SIGNATURE_FILE, read_private_key
 from dvn_tf.files import atomic_file, clear_partial, sha256, writing
 from dvn_tf.networks.network import DeepVirtualNetwork
@@ -81,6 +82,11 @@ class ManifestWriter:
         with self.update() as add:
             add(entry)
 
+    @property
+    def origin(self) -> dict:
+        """The run that the files come from, see `network_metadata`."""
+        return {key: self.about[key] for key in ("scenario", "method", "seed", "backbone")}
+
     def content(self) -> dict:
         """The manifest as written."""
         content = {**self.about, "files": list(self.files.values())}
@@ -98,11 +104,11 @@ class ManifestWriter:
             raise UserError(
                 f"{self.path} is damaged: delete it and export all formats again"
             ) from error
-        if content != self.about:
-            different = [key for key in self.about if content.get(key) != self.about[key]]
+        found, own = _identity(content), _identity(self.about)
+        if different := [key for key in own if found.get(key) != own[key]]:
             raise UserError(
                 f"{self.folder} holds the export of another run (another "
-                f"{' and '.join(different) or 'form'}): choose another --export_dir"
+                f"{' and '.join(different)}): choose another --export_dir"
             )
         self.files, self.bundles = files, bundles
 
@@ -167,12 +173,22 @@ def open_manifest(
                     "std": task.std,
                     "num_classes": task.num_classes,
                     "class_names": task.class_names,
+                    "images": image_facts(task),
                 }
                 for task in network.tasks
             },
         },
         key,
     )
+
+
+def _identity(about: dict) -> dict:
+    """What tells one run from another, without what later versions say besides."""
+    keys = ("image_shape", "mean", "std", "num_classes", "class_names")
+    tasks = {
+        name: {key: task.get(key) for key in keys} for name, task in about.get("tasks", {}).items()
+    }
+    return {**about, "tasks": tasks}
 
 
 def file_facts(path: pathlib.Path) -> dict:

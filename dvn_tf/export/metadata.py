@@ -5,11 +5,16 @@ packs associated files): `unzip -p FILE description.json` prints the metadata.
 """
 
 import hashlib
+import importlib
 import io
 import json
 import pathlib
 import zipfile
+from collections.abc import Mapping
 
+import keras
+
+import dvn_tf
 from dvn_runtime.description import DESCRIPTION_FILE
 from dvn_tf.files import writing
 from dvn_tf.tasks import TaskInfo
@@ -20,9 +25,14 @@ LABELS_FILE = "labels.txt"
 
 
 def network_metadata(
-    task: TaskInfo, level: int, units: Units, input_dtype: str, output: str
+    task: TaskInfo,
+    level: int,
+    units: Units,
+    input_dtype: str,
+    output: str,
+    origin: Mapping | None = None,
 ) -> dict:
-    """The metadata of a virtual network: task, level, input, normalization, output and classes.
+    """The metadata of a virtual network: what it takes and gives, and where it comes from.
 
     Args:
         task: its task.
@@ -30,12 +40,15 @@ def network_metadata(
         units: its units.
         input_dtype: dtype of the images, "uint8" or "float32".
         output: "logits" or "probabilities".
+        origin: the run that trained it, {"scenario", "method", "seed", "backbone"}; None if it is
+            unknown.
     """
     return {
         "task": task.name,
         "level": level,
         "units": list(units),
         "input": {"dtype": input_dtype, "shape": list(task.image_shape), "range": [0, 255]},
+        "images": image_facts(task),
         "normalization": {
             "mean": list(task.mean),
             "std": list(task.std),
@@ -43,6 +56,37 @@ def network_metadata(
         },
         "output": output,
         "class_names": list(task.class_names),
+        "origin": dict(origin or {}),
+        "versions": versions(),
+    }
+
+
+def image_facts(task: TaskInfo) -> dict:
+    """How the images of a task are laid out and made, for a person who has only a file.
+
+    Args:
+        task: the task.
+
+    Returns:
+        {"layout": the order of the axes of a batch, "colors": the order of the channels, "resize":
+        how an image of another size is brought to the task's}.
+    """
+    height, width, channels = task.image_shape
+    return {
+        "layout": "NHWC",
+        "colors": {1: "grey", 3: "RGB"}.get(channels, f"{channels} channels"),
+        "resize": f"to {width} x {height} pixels (width x height), bilinear with antialiasing, "
+        "whatever the aspect ratio",
+    }
+
+
+def versions() -> dict:
+    """The versions of this package, of Keras and of the backend that Keras runs on."""
+    backend = keras.backend.backend()
+    return {
+        "dvn_tf": dvn_tf.__version__,
+        "keras": keras.version(),
+        backend: importlib.import_module(backend).__version__,
     }
 
 

@@ -18,6 +18,7 @@ class OnnxFormat:
     runtime = "onnxruntime"
     packages = ("tensorflow", "onnx", "tf2onnx")
     input_dtype = None
+    output = None
     calibrated = False
     keras_export = None
 

@@ -15,6 +15,7 @@ class SavedModelFormat:
     runtime = "tensorflow"
     packages = ()
     input_dtype = None
+    output = None
     calibrated = False
     keras_export = "tf_saved_model"
 

@@ -7,6 +7,7 @@ model of stock Keras layers, made by running the backbone on `FoldedLayers`.
 
 import collections
 import dataclasses
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -29,38 +30,37 @@ class SlimNetwork:
         task: its task.
         level: its level, from 1.
         units: the units it holds.
-        raw: whether it takes uint8 and gives probabilities, instead of float32 and logits.
+        input_dtype: dtype of the images that the model takes, "float32" or "uint8".
+        output: what the model gives, "logits" or "probabilities".
+        origin: the run that trained it, see `network_metadata`.
     """
 
     model: keras.Model
     task: TaskInfo
     level: int
     units: Units
-    raw: bool = False
+    input_dtype: str = "float32"
+    output: str = "logits"
+    origin: Mapping = dataclasses.field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """Names files: "<task>_level<l>"."""
         return f"{self.task.name}_level{self.level}"
 
-    @property
-    def output(self) -> str:
-        """What the model gives."""
-        return "probabilities" if self.raw else "logits"
-
-    @property
-    def input_dtype(self) -> str:
-        """What the model takes."""
-        return "uint8" if self.raw else "float32"
-
     def metadata(self, input_dtype: str | None = None) -> dict:
         """The metadata of a file of this network, which may take images of another dtype."""
         dtype = input_dtype or self.input_dtype
-        return network_metadata(self.task, self.level, self.units, dtype, self.output)
+        return network_metadata(self.task, self.level, self.units, dtype, self.output, self.origin)
 
 
 def slim_network(
-    network: DeepVirtualNetwork, task: str, level: int, raw: bool = False
+    network: DeepVirtualNetwork,
+    task: str,
+    level: int,
+    input_dtype: str = "float32",
+    output: str = "logits",
+    origin: Mapping | None = None,
 ) -> SlimNetwork:
     """Takes one virtual network out of a deep virtual network and folds it.
 
@@ -68,7 +68,9 @@ def slim_network(
         network: the network; its weights are copied.
         task: a task's name.
         level: a level, from 1.
-        raw: take uint8 images and give probabilities.
+        input_dtype: dtype of the images to take, "float32" or "uint8".
+        output: what to give, "logits" or "probabilities".
+        origin: the run that trained the network, see `network_metadata`.
 
     Returns:
         The slim network, in float32 whatever the network was trained in. Its outputs equal
@@ -80,14 +82,15 @@ def slim_network(
     plain = network.extract(task, level)
     info, _, units = network.virtual_networks[output_name(task, level)]
     folds = find_folds(network.backbone, f"{task}_input_conv")
-    model = _folded_model(network, info, units, folds, plain.layers[-1].name, raw)
+    image = keras.Input(info.image_shape, dtype=input_dtype, name="images")
+    model = _folded_model(network, info, units, folds, plain.layers[-1].name, image, output)
     for layer in model.layers:
         if layer.name in folds:
             norm = plain.get_layer(folds[layer.name])
             layer.set_weights(_fold(plain.get_layer(layer.name), norm))
         elif layer.weights:
             layer.set_weights(plain.get_layer(layer.name).get_weights())
-    return SlimNetwork(model, info, level, units, raw)
+    return SlimNetwork(model, info, level, units, input_dtype, output, dict(origin or {}))
 
 
 def find_folds(backbone, input_conv: str) -> dict[str, str]:
@@ -126,19 +129,18 @@ class FoldedLayers(PlainLayers):
         return x if name in self.folds.values() else super().norm(x, name=name)
 
 
-def _folded_model(network, task, units, folds, head: str, raw: bool) -> keras.Model:
+def _folded_model(network, task, units, folds, head: str, image, output: str) -> keras.Model:
     """The virtual network of some units, with the weights that Keras starts it with."""
     backbone, width = network.backbone, network.backbone.input_width
     layers = FoldedLayers(network.partition, units, folds, network.padding)
-    image = keras.Input(task.image_shape, dtype="uint8" if raw else "float32", name="images")
     stride, use_bias = network.input_stride(task), layers.has_bias(f"{task.name}_input_conv")
     stem = input_layer(
         image, task, width, stride, 0.0, "float32", use_bias, padding=network.padding
     )
     [feature] = backbone(Features([stem], (width,)), layers).tensors
     outputs = network.heads[task.name].build(feature, task.num_classes, name=head, policy="float32")
-    if raw:
-        outputs = keras.layers.Softmax(dtype="float32", name="probabilities")(outputs)
+    if output == "probabilities":
+        outputs = keras.layers.Softmax(dtype="float32", name=output)(outputs)
     return keras.Model(image, outputs, name=head.removesuffix("_head"))
 
 

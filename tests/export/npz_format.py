@@ -12,6 +12,7 @@ class NpzFormat:
     runtime = "keras"
     packages = ()
     input_dtype = None
+    output = None
     calibrated = False
     keras_export = None
 

@@ -12,7 +12,10 @@ from dvn_tf.export.manifest import file_facts
 from dvn_tf.export.slim import slim_network
 
 
-@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize(
+    ("takes", "gives"),
+    [("float32", "logits"), ("float32", "probabilities"), ("uint8", "probabilities")],
+)
 @pytest.mark.parametrize(
     "names",
     [
@@ -21,16 +24,16 @@ from dvn_tf.export.slim import slim_network
         ("high/level1",),
     ],
 )
-def test_signatures_equal_the_physical_network(network, digits, names, raw, tmp_path):
+def test_signatures_equal_the_physical_network(network, digits, names, takes, gives, tmp_path):
     images = {name: task.test.images[:40] for name, task in digits.items()}
     expected = network.predict(images, verbose=0)
-    Bundle(network, names, raw).write(tmp_path / "bundle")
+    Bundle(network, names, takes, gives).write(tmp_path / "bundle")
     loaded = tf.saved_model.load(str(tmp_path / "bundle"))
     for name in names:
         task, level = name.split("/")
-        inputs = images[task].astype("uint8" if raw else "float32")
+        inputs = images[task].astype(takes)
         outputs = loaded.signatures[f"{task}_{level}"](images=tf.constant(inputs))
-        reference = tf.nn.softmax(expected[name]) if raw else expected[name]
+        reference = tf.nn.softmax(expected[name]) if gives == "probabilities" else expected[name]
         [outputs] = outputs.values()
         np.testing.assert_allclose(outputs, reference, rtol=1e-5, atol=1e-5)
         classes = loaded.signatures[f"{task}_class_names"]()["class_names"].numpy()

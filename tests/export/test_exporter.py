@@ -4,6 +4,8 @@ import json
 import pathlib
 import shutil
 
+import keras
+import numpy as np
 import pytest
 
 import dvn_tf
@@ -44,8 +46,14 @@ def test_manifest(exported, run_dir):
     assert len(manifest["files"]) == 8
     for entry in manifest["files"]:
         output = results["outputs"][f"{entry['task']}/level{entry['level']}"]
-        for key in ("units", "parameters", "parameters_paper"):
+        for key in ("units", "parameters_paper"):
             assert entry[key] == output[key]
+        # Of the file itself: folding took the normalization's.
+        assert entry["parameters"] < output["parameters"]
+        if entry["format"] == "keras":
+            loaded = keras.models.load_model(folder / entry["file"])
+            assert entry["parameters"] == loaded.count_params()
+        assert entry["versions"]["keras"] == keras.__version__
         assert entry["accuracy"] == pytest.approx(output["accuracy"], abs=1e-6)
         assert entry["test_examples"] == {"digits_0-4": 180, "digits_5-9": 180}[entry["task"]]
         assert entry["input"] == {"dtype": "float32", "shape": [8, 8, 1], "range": [0, 255]}
@@ -71,6 +79,30 @@ def test_another_format_joins_the_manifest(exported, run_dir, tmp_path):
     assert entry["accuracy"] > 0.8
     again = export.export_run(run_dir, folder, ["keras"], task="digits_5-9", level=1)
     assert [e["file"] for e in again["files"]] == [e["file"] for e in after["files"]]
+
+
+@pytest.mark.parametrize(
+    ("raw", "logits", "gives"),
+    [
+        (False, False, {"keras": "logits", "litert": "probabilities"}),
+        (True, False, {"keras": "probabilities", "litert": "probabilities"}),
+        (False, True, {"keras": "logits", "litert": "logits"}),
+        (True, True, {"keras": "logits", "litert": "logits"}),
+    ],
+)
+def test_what_files_take_and_give(run_dir, digits, raw, logits, gives, tmp_path):
+    if not installed("litert"):
+        pytest.skip('ai-edge-litert is not installed: pip install -e ".[export]"')
+    manifest = export.export_run(
+        run_dir, tmp_path, ["keras", "litert"], "digits_0-4", 1, raw=raw, logits=logits
+    )
+    images = digits["low"].test.images[:20]
+    for entry in manifest["files"]:
+        assert entry["output"] == gives[entry["format"]]
+        assert entry["input"]["dtype"] == ("uint8" if raw else "float32")
+        run = FORMATS[entry["format"]].open(tmp_path / entry["file"])
+        sums = run(images.astype(entry["input"]["dtype"])).sum(axis=-1)
+        assert np.allclose(sums, 1, atol=1e-5) == (entry["output"] == "probabilities")
 
 
 def test_bundle(run_dir, tmp_path):

@@ -29,13 +29,16 @@ def written(slim, format_name, folder, samples=None):
 
 
 @pytest.mark.parametrize("format_name", FLOAT_FORMATS, indirect=True)
-@pytest.mark.parametrize("raw", [False, True])
-def test_equals_the_physical_network(network, digits, format_name, raw, tmp_path):
+@pytest.mark.parametrize(
+    ("takes", "gives"),
+    [("float32", "logits"), ("float32", "probabilities"), ("uint8", "probabilities")],
+)
+def test_equals_the_physical_network(network, digits, format_name, takes, gives, tmp_path):
     images = {name: task.test.images for name, task in digits.items()}
     expected = network.predict(images, verbose=0)["high/level2"]
-    if raw:
+    if gives == "probabilities":
         expected = keras.ops.softmax(expected)
-    slim = slim_network(network, "high", 2, raw)
+    slim = slim_network(network, "high", 2, takes, gives)
     run = FORMATS[format_name].open(written(slim, format_name, tmp_path))
     inputs = images["high"].astype(FORMATS[format_name].input_dtype or slim.input_dtype)
     np.testing.assert_allclose(run(inputs), expected, rtol=1e-5, atol=1e-5)
@@ -145,13 +148,19 @@ images = np.load("images.npy")
 
 @pytest.mark.parametrize("format_name", FLOAT_FORMATS, indirect=True)
 def test_a_file_describes_itself(network, format_name, tmp_path):
-    slim = slim_network(network, "high", 1)
+    slim = slim_network(network, "high", 1, origin={"scenario": "digits", "seed": 3})
     path = written(slim, format_name, tmp_path)
     description = _description(format_name, path)
     assert description["class_names"] == ["5", "6", "7", "8", "9"]
     assert description["normalization"]["mean"] == list(slim.task.mean)
     assert description["input"] == {"dtype": "float32", "shape": [8, 8, 1], "range": [0, 255]}
     assert (description["task"], description["level"]) == ("high", 1)
+    assert (description["images"]["layout"], description["images"]["colors"]) == ("NHWC", "grey")
+    assert "8 x 8 pixels" in description["images"]["resize"]
+    assert description["origin"] == {"scenario": "digits", "seed": 3}
+    assert description["versions"]["dvn_tf"] == dvn_tf.__version__
+    assert description["versions"]["keras"] == keras.__version__
+    assert "tensorflow" in description["versions"]
 
 
 def _description(format_name: str, path: pathlib.Path) -> dict:

@@ -30,17 +30,22 @@ def test_a_convolution_with_a_second_reader_keeps_its_output():
     assert "stem" not in find_folds(dvn_tf.WideResNet(8, 1), "stem")
 
 
-@pytest.mark.parametrize("raw", [False, True])
-def test_outputs_equal_the_physical_networks(network, digits, raw):
+@pytest.mark.parametrize(
+    ("takes", "gives"),
+    [("float32", "logits"), ("float32", "probabilities"), ("uint8", "probabilities")],
+)
+def test_outputs_equal_the_physical_networks(network, digits, takes, gives):
     images = {name: task.test.images for name, task in digits.items()}
     expected = network.predict(images, verbose=0)
     for name, (task, level, units) in network.virtual_networks.items():
-        slim = slim_network(network, task.name, level, raw)
+        slim = slim_network(network, task.name, level, takes, gives)
         outputs = slim.model.predict(images[task.name], verbose=0)
-        reference = keras.ops.softmax(expected[name]) if raw else expected[name]
+        reference = (
+            keras.ops.softmax(expected[name]) if gives == "probabilities" else expected[name]
+        )
         np.testing.assert_allclose(outputs, reference, rtol=1e-5, atol=1e-5)
         assert slim.units == units
-        assert slim.model.input.dtype == ("uint8" if raw else "float32")
+        assert slim.model.input.dtype == takes
 
 
 def test_only_stock_layers_and_no_folded_normalization(network):
