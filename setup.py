@@ -78,6 +78,7 @@ setup(
             "markdown-it-py",
             "pytest",
             "pytest-xdist",
+            "pyyaml",
             "ruff",
         ],
     },

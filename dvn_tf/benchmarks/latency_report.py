@@ -3,10 +3,10 @@
 import itertools
 import pathlib
 
-from dvn_tf.comparison.markdown import table as markdown_table
 from dvn_tf.export.formats import FORMATS
 from dvn_tf.figures import COLOURS, agg_figure
 from dvn_tf.files import atomic_file, write_json, write_text
+from dvn_tf.markdown import table as markdown_table
 
 
 def write_latency_report(folder: pathlib.Path, figures: dict, title: str) -> str:

@@ -12,6 +12,7 @@ from dvn_tf.data import TaskData
 from dvn_tf.errors import UserError
 from dvn_tf.export.accuracy import accuracy_entry, calibration_images, load_images
 from dvn_tf.export.bundle import Bundle
+from dvn_tf.export.card import CARD_FILE, write_card
 from dvn_tf.export.formats import FORMATS, checked_formats, writing_file
 from dvn_tf.export.manifest import ManifestWriter, file_facts, open_manifest
 from dvn_tf.export.selection import select_bundle, select_networks
@@ -64,7 +65,7 @@ def export_run(
     folder = RunFolder(run_dir)
     network = folder.load_model()
     chosen = [network.virtual_networks[name] for name in select_networks(network, task, level)]
-    manifest = open_manifest(folder, network, export_dir, sign)
+    manifest = open_manifest(folder, network, export_dir, sign, imports)
     required = any(FORMATS[name].calibrated for name in formats)
     images = load_images(folder, {info.name for info, _, _ in chosen}, data_dir, required, imports)
     costs = network.costs()
@@ -86,11 +87,16 @@ def export_run(
                 "output": slim.output,
                 "parameters": slim.model.count_params(),
                 "parameters_paper": cost.parameters_paper,
+                "multiply_adds": cost.multiply_adds,
                 "versions": described["versions"],
             }
             _export_file(slim, manifest, entry, images.get(info.name))
             print(_line(entry["file"], entry["bytes"], entry["accuracy"]), flush=True)
-    print(f"\nWrote {len(chosen) * len(formats)} files and manifest.json to {manifest.folder}/")
+    write_card(manifest.folder, manifest.content())
+    print(
+        f"\nWrote {len(chosen) * len(formats)} files, manifest.json and {CARD_FILE} to "
+        f"{manifest.folder}/"
+    )
     return manifest.content()
 
 
@@ -128,7 +134,7 @@ def export_bundle(
     folder = RunFolder(run_dir)
     network = folder.load_model()
     outputs = select_bundle(network, names)
-    manifest = open_manifest(folder, network, export_dir, sign)
+    manifest = open_manifest(folder, network, export_dir, sign, imports)
     tasks = {name.rsplit("/", 1)[0] for name in outputs}
     images = load_images(folder, tasks, data_dir, imports=imports)
     bundle = Bundle(
@@ -156,6 +162,7 @@ def export_bundle(
             print(f"  {_line(name, None, signature['accuracy'])}", flush=True)
         entry |= file_facts(temporary)
         add(entry, bundle=True)
+    write_card(manifest.folder, manifest.content())
     print(_line(entry["file"], entry["bytes"], None))
     print(f"\nWrote {len(outputs)} virtual networks as one SavedModel to {manifest.folder / path}/")
     return manifest.content()

@@ -8,13 +8,13 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from dvn_runtime.files import JSON_LIMIT, parse_json, read_bytes
 from dvn_runtime.manifest import FORMAT_VERSION, MANIFEST_FILE
 from dvn_runtime.signature import check_signature
 from dvn_tf.errors import UserError
-from dvn_tf.export.metadata import image_facts
+from dvn_tf.export.origin import RUN_KEYS, about_run, identity
 from dvn_tf.export.signature import SIGNATURE_FILE, read_private_key
 from dvn_tf.files import atomic_file, clear_partial, sha256, writing
 from dvn_tf.networks.network import DeepVirtualNetwork
@@ -26,7 +26,7 @@ class ManifestWriter:
 
     Args:
         folder: the export folder.
-        about: scenario, method, seed, backbone and tasks of the run.
+        about: what is said of the run, see `about_run`.
         key: the Ed25519 private key to sign the manifest with; None leaves it unsigned, and
             removes the signature over an earlier one.
 
@@ -85,7 +85,7 @@ class ManifestWriter:
     @property
     def origin(self) -> dict:
         """The run that the files come from, see `network_metadata`."""
-        return {key: self.about[key] for key in ("scenario", "method", "seed", "backbone")}
+        return {key: self.about[key] for key in RUN_KEYS}
 
     def content(self) -> dict:
         """The manifest as written."""
@@ -104,7 +104,7 @@ class ManifestWriter:
             raise UserError(
                 f"{self.path} is damaged: delete it and export all formats again"
             ) from error
-        found, own = _identity(content), _identity(self.about)
+        found, own = identity(content), identity(self.about)
         if different := [key for key in own if found.get(key) != own[key]]:
             raise UserError(
                 f"{self.folder} holds the export of another run (another "
@@ -134,7 +134,11 @@ class ManifestWriter:
 
 
 def open_manifest(
-    run: RunFolder, network: DeepVirtualNetwork, export_dir=None, sign=None
+    run: RunFolder,
+    network: DeepVirtualNetwork,
+    export_dir=None,
+    sign=None,
+    imports: Sequence[str] = (),
 ) -> ManifestWriter:
     """Creates the export folder of a run if needed, and opens its manifest.
 
@@ -143,6 +147,7 @@ def open_manifest(
         network: its network.
         export_dir: the export folder; None is <run>/export.
         sign: the file of the private key to sign the manifest with, see `read_private_key`.
+        imports: Python modules that the run's settings may import.
 
     Raises:
         UserError: if the folder cannot be written to, holds the export of another run, or one
@@ -158,37 +163,7 @@ def open_manifest(
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f"cannot write to the export folder {folder}: choose another --export_dir")
     clear_partial(folder)
-    results = run.results() or run.stage() or {}
-    return ManifestWriter(
-        folder,
-        {
-            "scenario": results.get("scenario", run.path.name),
-            "method": results.get("method", "dvn"),
-            "seed": results.get("seed", 0),
-            "backbone": network.backbone.name,
-            "tasks": {
-                task.name: {
-                    "image_shape": task.image_shape,
-                    "mean": task.mean,
-                    "std": task.std,
-                    "num_classes": task.num_classes,
-                    "class_names": task.class_names,
-                    "images": image_facts(task),
-                }
-                for task in network.tasks
-            },
-        },
-        key,
-    )
-
-
-def _identity(about: dict) -> dict:
-    """What tells one run from another, without what later versions say besides."""
-    keys = ("image_shape", "mean", "std", "num_classes", "class_names")
-    tasks = {
-        name: {key: task.get(key) for key in keys} for name, task in about.get("tasks", {}).items()
-    }
-    return {**about, "tasks": tasks}
+    return ManifestWriter(folder, about_run(run, network, imports), key)
 
 
 def file_facts(path: pathlib.Path) -> dict:
