@@ -36,6 +36,7 @@ SLOW = (
     "networks/test_extraction.py",
     "networks/test_jax.py",
     "networks/test_own_backbones.py",
+    "programs",
     "runtime/test_damage.py",
     "runtime/test_device.py",
     "runtime/test_memory.py",

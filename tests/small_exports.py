@@ -119,6 +119,10 @@ def write_export(folder, tasks, depth=1, int8=False) -> Export:
     """
     import keras
 
+    from dvn_tf.export.litert_network import finished
+    from dvn_tf.export.metadata import network_metadata
+    from dvn_tf.tasks import TaskInfo
+
     keras.utils.set_random_seed(1)
     rng = np.random.default_rng(1)
     export = Export(folder, {}, {})
@@ -126,12 +130,14 @@ def write_export(folder, tasks, depth=1, int8=False) -> Export:
     for task, (shape, classes, widths, accuracies, output) in tasks.items():
         images = rng.integers(0, 256, (6, *shape), dtype=np.uint8)
         export.images[task] = images
+        names = [f"{task} {label}" for label in range(classes)]
+        info = TaskInfo(task, classes, shape, class_names=names)
         infos[task] = {
             "image_shape": list(shape),
             "mean": [127.5],
             "std": [127.5],
             "num_classes": classes,
-            "class_names": [f"{task} {label}" for label in range(classes)],
+            "class_names": names,
         }
         for level, (width, accuracy) in enumerate(zip(widths, accuracies, strict=True), start=1):
             model = _keras_network(shape, classes, width, depth, output == "probabilities")
@@ -141,28 +147,20 @@ def write_export(folder, tasks, depth=1, int8=False) -> Export:
             export.answers[task, level] = answers
             for format in ("litert", "litert_int8") if int8 else ("litert",):
                 quantized = format == "litert_int8"
+                units, dtype = range(1, level + 1), "uint8" if quantized else "float32"
+                description = network_metadata(info, level, units, dtype, output)
                 network = _litert(model, images if quantized else None)
+                network = finished(network, f"{task}_level{level}", description)
                 file = f"{format}/{task}_level{level}.tflite"
                 (folder / format).mkdir(parents=True, exist_ok=True)
-                about = {
-                    "task": task,
-                    "level": level,
-                    "units": list(range(1, level + 1)),
-                    "input": {
-                        "dtype": "uint8" if quantized else "float32",
-                        "shape": list(shape),
-                        "range": [0, 255],
-                    },
-                    "output": output,
-                }
-                description = {**about, "class_names": infos[task]["class_names"]}
+                keys = ("task", "level", "units", "input", "output")
                 description["network_sha256"] = sha256(network)
                 facts = write_described(folder / file, network, description)
                 files.append(
                     {
                         "file": file,
                         "format": format,
-                        **about,
+                        **{key: description[key] for key in keys},
                         "parameters": model.count_params(),
                         "parameters_paper": model.count_params() // 2,
                         "accuracy": accuracy,

@@ -4,10 +4,11 @@ import os
 
 
 class LiteRTFormat:
-    """A `.tflite` file with the signature images -> logits or probabilities, any batch size.
+    """A `.tflite` file with the signature images -> probabilities or logits, one image at a time.
 
-    Metadata and class names follow the network as a zip archive, which is how TensorFlow Lite
-    packs associated files; interpreters do not read that far.
+    `resize_tensor_input` makes room for a batch. Metadata and class names follow the network as a
+    zip archive, which is how TensorFlow Lite packs associated files; interpreters do not read that
+    far.
     """
 
     name = "litert"
@@ -24,17 +25,21 @@ class LiteRTFormat:
         """Converts a SavedModel of the network."""
         import tensorflow as tf
 
+        from dvn_tf.export.litert_network import finished
         from dvn_tf.export.metadata import with_hash, write_described
         from dvn_tf.export.saved_model import temporary_saved_model
 
         dtype = self.input_dtype or slim.input_dtype
-        with temporary_saved_model(slim, path, dtype) as folder:
+        metadata = slim.metadata(dtype)
+        converted = slim.without_softmax() if self.calibrated else slim
+        with temporary_saved_model(converted, path, dtype) as folder:
             converter = tf.lite.TFLiteConverter.from_saved_model(
                 str(folder), signature_keys=["serving_default"]
             )
             self.configure(converter, samples)
             network = converter.convert()
-        write_described(path, network, with_hash(slim.metadata(dtype), network))
+        network = finished(network, slim.name, metadata, softmax=converted is not slim)
+        write_described(path, network, with_hash(metadata, network))
 
     def configure(self, converter, samples) -> None:
         """Sets what a `tf.lite.TFLiteConverter` does to the network: nothing, for float32."""

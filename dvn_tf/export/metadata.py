@@ -80,6 +80,28 @@ def image_facts(task: TaskInfo) -> dict:
     }
 
 
+def in_words(metadata: Mapping) -> str:
+    """The metadata of a network in sentences, for the description field of a file.
+
+    Args:
+        metadata: see `network_metadata`.
+    """
+    takes, images, origin = metadata["input"], metadata["images"], metadata["origin"]
+    where = ", ".join(f"{key} {value}" for key, value in origin.items())
+    made_by = ", ".join(f"{name} {version}" for name, version in metadata["versions"].items())
+    low, high = takes["range"]
+    sentences = [
+        f"Classifies images of the task {metadata['task']}, at memory level {metadata['level']}.",
+        f"Takes {takes['dtype']} images in the layout {images['layout']}, {images['colors']}, with "
+        f"pixel values {low} to {high}, which it normalizes itself.",
+        f"Resize images {images['resize']}.",
+        f"Gives {metadata['output']}.",
+        f"From {where}." if where else "",
+        f"Made with {made_by}.",
+    ]
+    return " ".join(filter(None, sentences))
+
+
 def versions() -> dict:
     """The versions of this package, of Keras and of the backend that Keras runs on."""
     backend = keras.backend.backend()
@@ -102,10 +124,9 @@ def write_described(path: pathlib.Path, content: bytes, metadata: dict) -> None:
         UserError: if the file cannot be written; it says how much space was needed.
     """
     file = io.BytesIO(content)
-    members = {
-        METADATA_FILE: json.dumps(metadata, indent=2),
-        LABELS_FILE: "\n".join(metadata["class_names"]) + "\n",
-    }
+    members = {METADATA_FILE: json.dumps(metadata, indent=2)}
+    if metadata["class_names"]:
+        members[LABELS_FILE] = "\n".join(metadata["class_names"]) + "\n"
     with zipfile.ZipFile(file, "a") as archive:
         for name, text in members.items():
             # `ZipInfo` has no date, so that the same network gives the same bytes.

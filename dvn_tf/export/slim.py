@@ -48,6 +48,13 @@ class SlimNetwork:
         """Names files: "<task>_level<l>"."""
         return f"{self.task.name}_level{self.level}"
 
+    def without_softmax(self) -> "SlimNetwork":
+        """This network, giving logits."""
+        if self.output == "logits":
+            return self
+        model = keras.Model(self.model.input, self.model.layers[-1].input, name=self.model.name)
+        return dataclasses.replace(self, model=model, output="logits")
+
     def metadata(self, input_dtype: str | None = None) -> dict:
         """The metadata of a file of this network, which may take images of another dtype."""
         dtype = input_dtype or self.input_dtype
