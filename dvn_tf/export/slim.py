@@ -7,6 +7,7 @@ model of stock Keras layers, made by running the backbone on `FoldedLayers`.
 
 import collections
 import dataclasses
+import re
 from collections.abc import Mapping
 
 import keras
@@ -97,6 +98,7 @@ def slim_network(
             layer.set_weights(_fold(plain.get_layer(layer.name), norm))
         elif layer.weights:
             layer.set_weights(plain.get_layer(layer.name).get_weights())
+    _name_alike(model)
     return SlimNetwork(model, info, level, units, input_dtype, output, dict(origin or {}))
 
 
@@ -149,6 +151,19 @@ def _folded_model(network, task, units, folds, head: str, image, output: str) ->
     if output == "probabilities":
         outputs = keras.layers.Softmax(dtype="float32", name=output)(outputs)
     return keras.Model(image, outputs, name=head.removesuffix("_head"))
+
+
+def _name_alike(model: keras.Model) -> None:
+    """Counts the names that Keras has given from 1, whatever this process has built before.
+
+    Names reach the files, and the same network is to give the same bytes.
+    """
+    counts = collections.Counter()
+    for operation in model.operations:
+        kind = re.sub(r"_\d+$", "", operation.name)
+        if kind.replace("_", "") == type(operation).__name__.lower():
+            counts[kind] += 1
+            operation.name = f"{kind}_{counts[kind]}"
 
 
 def _fold(conv, norm) -> list[np.ndarray]:
