@@ -8,6 +8,7 @@ Each (task, level) becomes a Keras model and a SavedModel that need nothing of t
 
 from absl import flags
 
+from dvn_runtime.errors import UserError
 from experiments import programs
 from experiments.folder_flags import define_folder
 
@@ -33,6 +34,17 @@ _LOGITS = flags.DEFINE_bool(
     False,
     "Write networks that return logits in every format; LiteRT's return probabilities otherwise.",
 )
+_SERVING = flags.DEFINE_bool(
+    "serving", False, "Write SavedModels in the version folders that TensorFlow Serving wants."
+)
+_CLASS_NAMES = flags.DEFINE_bool(
+    "class_names", False, "Let SavedModels give the names of the classes as a second output."
+)
+_DEFAULT = flags.DEFINE_string(
+    "default",
+    None,
+    "Virtual network of a bundle that answers a call without a signature, such as task1/level1.",
+)
 _SIGN = flags.DEFINE_string(
     "sign", None, "PEM file of the Ed25519 private key to sign the manifest with."
 )
@@ -41,6 +53,8 @@ programs.define_gin_import_flag()
 
 
 def main(_):
+    if _DEFAULT.value and not _BUNDLE.value:
+        raise UserError("--default is for bundles: add --bundle=all, or leave it out")
     imports = programs.gin_imports()
 
     with programs.starting():  # only now: TensorFlow takes seconds to import
@@ -53,9 +67,11 @@ def main(_):
         "data_dir": _DATA_DIR.value,
         "imports": imports,
         "sign": _SIGN.value,
+        "serving": _SERVING.value,
+        "class_names": _CLASS_NAMES.value,
     }
     if _BUNDLE.value:
-        export.export_bundle(_RUN_DIR.value, _BUNDLE.value, **options)
+        export.export_bundle(_RUN_DIR.value, _BUNDLE.value, default=_DEFAULT.value, **options)
     else:
         export.export_run(
             _RUN_DIR.value, formats=_FORMAT.value, task=_TASK.value, level=_LEVEL.value, **options

@@ -11,10 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from dvn_tf.export.metadata import network_metadata
-from dvn_tf.export.saved_model import write_extra
+from dvn_tf.export.saved_model import (
+    class_names_signature,
+    image_signature,
+    write_extra,
+    write_signatures,
+)
 from dvn_tf.files import atomic_folder, refusals_of_libraries
 from dvn_tf.networks.convolution import locate, take_block
 from dvn_tf.networks.layer_sets import Features
@@ -34,6 +38,8 @@ class Bundle:
         input_dtype: dtype of the images to take, "float32" or "uint8".
         output: what to give, "logits" or "probabilities".
         origin: the run that trained the network, see `network_metadata`.
+        default: the output whose signature is also "serving_default"; None is none.
+        names_classes: whether each signature gives the names of the classes as a second output.
 
     Attributes:
         units: the units that any of the virtual networks uses.
@@ -47,11 +53,14 @@ class Bundle:
         input_dtype: str = "float32",
         output: str = "logits",
         origin: Mapping | None = None,
+        default: str | None = None,
+        names_classes: bool = False,
     ):
         virtual = network.virtual_networks
         self.network = network
         self.names = [name for name in virtual if name in set(names)]
         self._input_dtype, self._output, self._origin = input_dtype, output, origin
+        self._default, self._names_classes = default, names_classes
         self.units = tuple(sorted({unit for name in self.names for unit in virtual[name][2]}))
         self._groups = _connected(virtual[name][2] for name in self.names)
         self._variables: dict[str, keras.Variable] = {}
@@ -85,23 +94,21 @@ class Bundle:
 
     def fill(self, folder: pathlib.Path) -> None:
         """Fills an empty folder; further signatures "<task>_class_names" name classes."""
-        archive = keras.export.ExportArchive()
-        tasks = {}
-        for (signature, function), name in zip(self.functions.items(), self.names, strict=True):
-            task = self.network.virtual_networks[name][0]
-            tasks[task.name] = task
-            images = tf.TensorSpec((None, *task.image_shape), self._input_dtype, name="images")
-            archive.add_endpoint(signature, function, input_signature=[images])
-        for task in tasks.values():
-            archive.add_endpoint(
-                f"{task.name}_class_names",
-                lambda names=task.class_names: {
-                    "class_names": tf.constant(list(names), tf.string, (len(names),))
-                },
-                input_signature=[],
+        tasks = {name: self.network.virtual_networks[name][0] for name in self.names}
+        signatures = {
+            signature: image_signature(
+                function, tasks[name], self._input_dtype, self._names_classes
             )
+            for (signature, function), name in zip(self.functions.items(), self.names, strict=True)
+        }
+        if self._default:
+            default = dict(zip(self.names, self.functions, strict=True))[self._default]
+            signatures["serving_default"] = signatures[default]
+        for task in {task.name: task for task in tasks.values()}.values():
+            signatures[f"{task.name}_class_names"] = class_names_signature(task)
+        heads = [weight for head in self._heads for weight in head.variables]
         with refusals_of_libraries():
-            archive.write_out(str(folder), verbose=False)
+            write_signatures(signatures, [*self._variables.values(), *heads], folder)
             write_extra(folder, {"signatures": self.metadata()})
 
     def group(self, units: Units) -> Units:
@@ -140,7 +147,7 @@ class Bundle:
         first = self.network.get_layer(head.layer_names(name)[0])
         feature = keras.Input((first.kernel.shape[0],))
         logits = head.build(feature, task.num_classes, name=name, policy="float32")
-        model = keras.Model(feature, logits)
+        model = keras.Model(feature, logits, name=name)  # a name that Keras has not counted
         for layer in model.layers:
             if layer.weights:
                 layer.set_weights(self.network.get_layer(layer.name).get_weights())

@@ -1,9 +1,10 @@
 """From a run folder to an export folder."""
 
+import dataclasses
 import hashlib
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dvn_runtime.description import read_description
 from dvn_runtime.manifest import SUPPORTED_FORMATS
@@ -18,9 +19,11 @@ from dvn_tf.export.manifest import ManifestWriter, file_facts, open_manifest
 from dvn_tf.export.selection import select_bundle, select_networks
 from dvn_tf.export.slim import SlimNetwork, slim_network
 from dvn_tf.files import atomic_folder
-from dvn_tf.tasks import output_name
+from dvn_tf.tasks import TaskInfo, output_name
 from dvn_tf.training import configuration
 from dvn_tf.training.run_folder import RunFolder
+
+_SERVING = pathlib.Path("serving")  # where TensorFlow Serving finds version folders
 
 
 def export_run(
@@ -34,6 +37,8 @@ def export_run(
     data_dir: str | os.PathLike | None = None,
     imports: Sequence[str] = (),
     sign: str | os.PathLike | None = None,
+    serving: bool = False,
+    class_names: bool = False,
 ) -> dict:
     """Writes each virtual network of a finished run as a plain network, in each format.
 
@@ -51,6 +56,9 @@ def export_run(
         imports: Python modules of yours that the run needs, such as a backbone's. They are imported
             first, and the run's config.gin may import no others.
         sign: the file of an Ed25519 private key that signs the manifest; None does not sign.
+        serving: write each SavedModel as version 1 in a folder of its own, serving/<network>/1,
+            which TensorFlow Serving takes as a model's base path.
+        class_names: let SavedModels give the names of the classes as a second output.
 
     Returns:
         The content of `manifest.json`.
@@ -61,11 +69,17 @@ def export_run(
             and listed in the manifest.
     """
     formats = checked_formats(formats)
+    if (serving or class_names) and "tf_saved_model" not in formats:
+        raise UserError(
+            "--serving and --class_names are for SavedModels: add the format tf_saved_model"
+        )
     configuration.import_modules(imports)
     folder = RunFolder(run_dir)
     network = folder.load_model()
     chosen = [network.virtual_networks[name] for name in select_networks(network, task, level)]
     manifest = open_manifest(folder, network, export_dir, sign, imports)
+    if class_names:
+        _check_class_names(info for info, _, _ in chosen)
     required = any(FORMATS[name].calibrated for name in formats)
     images = load_images(folder, {info.name for info, _, _ in chosen}, data_dir, required, imports)
     costs = network.costs()
@@ -75,7 +89,10 @@ def export_run(
         for name in formats:
             output = _output(FORMATS[name].output, raw, logits)
             slim = slim_network(network, info.name, number, input_dtype, output, manifest.origin)
+            slim = dataclasses.replace(slim, names_classes=class_names)
             path = pathlib.Path(name, f"{slim.name}{FORMATS[name].suffix}")
+            if serving and name == "tf_saved_model":
+                path = _SERVING / slim.name / "1"
             described = slim.metadata(FORMATS[name].input_dtype)
             entry = {
                 "file": path.as_posix(),
@@ -109,6 +126,9 @@ def export_bundle(
     data_dir: str | os.PathLike | None = None,
     imports: Sequence[str] = (),
     sign: str | os.PathLike | None = None,
+    serving: bool = False,
+    class_names: bool = False,
+    default: str | None = None,
 ) -> dict:
     """Writes several virtual networks of a finished run as one SavedModel with shared weights.
 
@@ -121,6 +141,10 @@ def export_bundle(
         data_dir: as for `export_run`.
         imports: as for `export_run`.
         sign: as for `export_run`.
+        serving: write the SavedModel as serving/<bundle>/1.
+        class_names: as for `export_run`.
+        default: the virtual network that answers a call which names no signature, such as
+            "cifar10/level1"; None lets no network answer it.
 
     Returns:
         The content of `manifest.json`.
@@ -134,6 +158,12 @@ def export_bundle(
     folder = RunFolder(run_dir)
     network = folder.load_model()
     outputs = select_bundle(network, names)
+    if default is not None and default not in outputs:
+        raise UserError(
+            f"the default {default!r} is not in the bundle: choose from {', '.join(outputs)}"
+        )
+    if class_names:
+        _check_class_names(network.virtual_networks[name][0] for name in outputs)
     manifest = open_manifest(folder, network, export_dir, sign, imports)
     tasks = {name.rsplit("/", 1)[0] for name in outputs}
     images = load_images(folder, tasks, data_dir, imports=imports)
@@ -143,14 +173,18 @@ def export_bundle(
         "uint8" if raw else "float32",
         _output(None, raw, logits),
         manifest.origin,
+        default,
+        class_names,
     )
     complete = len(outputs) == len(network.virtual_networks)
-    path = pathlib.Path("bundle", "all" if complete else _joined(bundle.functions))
+    joined = "all" if complete else _joined(bundle.functions)
+    path = _SERVING / joined / "1" if serving else pathlib.Path("bundle", joined)
     entry = {
         "file": path.as_posix(),
         "format": "tf_saved_model",
         "units": list(bundle.units),
         "signatures": bundle.metadata(),
+        "default": default,
         "parameters": bundle.count_parameters(),
     }
     with manifest.update() as add, atomic_folder(manifest.folder / path) as temporary:
@@ -166,6 +200,14 @@ def export_bundle(
     print(_line(entry["file"], entry["bytes"], None))
     print(f"\nWrote {len(outputs)} virtual networks as one SavedModel to {manifest.folder / path}/")
     return manifest.content()
+
+
+def _check_class_names(tasks: Iterable[TaskInfo]) -> None:
+    for task in tasks:
+        if not task.class_names:
+            raise UserError(
+                f"the classes of task {task.name!r} have no names: leave out --class_names"
+            )
 
 
 def _output(default: str | None, raw: bool, logits: bool) -> str:

@@ -2,7 +2,10 @@
 
 
 class KerasFormat:
-    """A `.keras` file of stock layers: `keras.models.load_model` reads it, on any backend."""
+    """A `.keras` file of stock layers: `keras.models.load_model` reads it, on any backend.
+
+    Keras 3.6 and every later version does.
+    """
 
     name = "keras"
     title = "Keras"
@@ -16,10 +19,11 @@ class KerasFormat:
 
     def write(self, slim, path, samples=None):
         """Writes a file with the network's metadata inside."""
+        from dvn_tf.export.keras_config import without_defaults
         from dvn_tf.export.metadata import write_described
         from dvn_tf.training.keras_file import keras_file
 
-        write_described(path, keras_file(slim.model), slim.metadata())
+        write_described(path, keras_file(slim.model, without_defaults), slim.metadata())
 
     def open(self, path, threads=None):
         """Loads a file into Keras."""

@@ -1,6 +1,5 @@
 """Slim networks as ONNX files."""
 
-import json
 import logging
 
 _OPSET = 17  # of 2022: every runtime in use reads it
@@ -9,7 +8,8 @@ _OPSET = 17  # of 2022: every runtime in use reads it
 class OnnxFormat:
     """An `.onnx` file from `images` (batch, height, width, channels) to logits or probabilities.
 
-    Its metadata properties hold the network's metadata, each value as JSON.
+    Its properties hold the network's metadata; ONNX's standard properties of images are among
+    them.
     """
 
     name = "onnx"
@@ -24,9 +24,9 @@ class OnnxFormat:
 
     def write(self, slim, path, samples=None):
         """Converts a SavedModel of the network."""
-        import onnx
         from tf2onnx import convert, tf_loader
 
+        from dvn_tf.export.onnx_names import describe, rename
         from dvn_tf.export.saved_model import temporary_saved_model
         from dvn_tf.files import writing
 
@@ -46,9 +46,9 @@ class OnnxFormat:
             opset=_OPSET,
             tensors_to_rename=names,
         )
-        properties = {key: json.dumps(value) for key, value in slim.metadata().items()}
-        onnx.helper.set_model_props(network, properties)
-        content = network.SerializeToString()
+        rename(network)
+        describe(network, slim.name, slim.metadata())
+        content = network.SerializeToString(deterministic=True)
         with writing(path, len(content)):
             path.write_bytes(content)
 

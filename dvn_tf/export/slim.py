@@ -34,6 +34,7 @@ class SlimNetwork:
         input_dtype: dtype of the images that the model takes, "float32" or "uint8".
         output: what the model gives, "logits" or "probabilities".
         origin: the run that trained it, see `network_metadata`.
+        names_classes: whether its SavedModels give the names of the classes as a second output.
     """
 
     model: keras.Model
@@ -43,6 +44,7 @@ class SlimNetwork:
     input_dtype: str = "float32"
     output: str = "logits"
     origin: Mapping = dataclasses.field(default_factory=dict)
+    names_classes: bool = False
 
     @property
     def name(self) -> str:

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from collections.abc import Callable
 
 import keras
 
@@ -10,17 +11,18 @@ import keras
 # ends the whole process if the disk is full.
 from keras.src.saving.saving_lib import save_model
 
-_METADATA = "metadata.json"
+_METADATA, _CONFIG = "metadata.json", "config.json"
 _WHEN = (1980, 1, 1, 0, 0, 0)  # the first date that a zip archive can hold
 
 
-def keras_file(network: keras.Model) -> bytes:
+def keras_file(network: keras.Model, change: Callable[[dict], dict] | None = None) -> bytes:
     """The content of a `.keras` file, without the dates that Keras puts into it.
 
     A run that was interrupted thus ends with the same bytes as one that was not.
 
     Args:
         network: a network that is not compiled: Keras would store its optimizer, too.
+        change: changes the network's configuration before it is stored; None leaves it.
     """
     dated, result = io.BytesIO(), io.BytesIO()
     save_model(network, dated)
@@ -31,5 +33,7 @@ def keras_file(network: keras.Model) -> bytes:
                 metadata = json.loads(content)
                 metadata.pop("date_saved", None)
                 content = json.dumps(metadata).encode()
+            if name == _CONFIG and change:
+                content = json.dumps(change(json.loads(content))).encode()
             new.writestr(zipfile.ZipInfo(name, _WHEN), content)
     return result.getvalue()

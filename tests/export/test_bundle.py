@@ -39,11 +39,25 @@ def test_signatures_equal_the_physical_network(network, digits, names, takes, gi
         classes = loaded.signatures[f"{task}_class_names"]()["class_names"].numpy()
         assert classes.tolist() == [n.encode() for n in digits[task].info.class_names]
     signatures = {name.replace("/", "_") for name in names}
-    assert signatures | {"serving_default"} <= set(loaded.signatures)
+    named = {f"{name.split('/')[0]}_class_names" for name in names}
+    # No network answers a call that names none.
+    assert signatures | named == set(loaded.signatures)
     description = json.loads(
         (tmp_path / "bundle" / "assets.extra" / "description.json").read_text()
     )
     assert {s["signature"] for s in description["signatures"]} == signatures
+
+
+def test_a_default_and_names_of_classes_on_request(network, digits, tmp_path):
+    names, images = ("low/level1", "high/level2"), digits["high"].test.images[:7].astype("float32")
+    bundle = Bundle(network, names, default="high/level2", names_classes=True)
+    bundle.write(tmp_path / "bundle")
+    signatures = tf.saved_model.load(str(tmp_path / "bundle")).signatures
+    by_default = signatures["serving_default"](images=tf.constant(images))
+    by_name = signatures["high_level2"](images=tf.constant(images))
+    np.testing.assert_array_equal(by_default["logits"], by_name["logits"])
+    # A row for each image, as TensorFlow Serving expects of every output.
+    assert by_default["class_names"].numpy().tolist() == 7 * [[b"5", b"6", b"7", b"8", b"9"]]
 
 
 def test_units_are_trimmed(network):

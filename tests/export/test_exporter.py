@@ -1,5 +1,6 @@
 """From a run folder to an export folder, as the program does it."""
 
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -7,6 +8,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import dvn_tf
 from dvn_tf import export
@@ -118,6 +120,25 @@ def test_bundle(run_dir, tmp_path):
     assert manifest["files"] == []
 
 
+def test_version_folders_for_serving_and_names_of_classes(run_dir, digits, tmp_path):
+    images = digits["low"].test.images[:3].astype("float32")
+    options = {"serving": True, "class_names": True}
+    formats = ["keras", "tf_saved_model"]
+    manifest = export.export_run(run_dir, tmp_path, formats, "digits_0-4", 2, **options)
+    files = [entry["file"] for entry in manifest["files"]]
+    assert files == ["keras/digits_0-4_level2.keras", "serving/digits_0-4_level2/1"]
+    keras_file, folder = (tmp_path / file for file in files)
+    outputs = tf.saved_model.load(folder).signatures["serving_default"](tf.constant(images))
+    assert outputs["class_names"].numpy().tolist() == 3 * [[b"0", b"1", b"2", b"3", b"4"]]
+    expected = keras.models.load_model(keras_file).predict(images, verbose=0)
+    np.testing.assert_allclose(outputs["logits"], expected, atol=1e-5)
+    default = "digits_0-4/level1"
+    manifest = export.export_bundle(run_dir, ["all"], tmp_path, default=default, **options)
+    [entry] = manifest["bundles"]
+    assert (entry["file"], entry["default"]) == ("serving/all/1", default)
+    assert "serving_default" in tf.saved_model.load(tmp_path / entry["file"]).signatures
+
+
 def test_without_the_data_there_is_no_accuracy(run_dir, tmp_path, capsys):
     run = tmp_path / "run"
     run.mkdir()
@@ -140,6 +161,7 @@ def test_without_the_data_there_is_no_accuracy(run_dir, tmp_path, capsys):
         ({"level": 0}, "there is no level 0"),
         ({"formats": ["pickle"]}, "there is no format 'pickle'"),
         ({"formats": []}, "no format was given: choose from keras, tf_saved_model"),
+        ({"formats": ["keras"], "serving": True}, "are for SavedModels: add the format tf_saved"),
         ({"export_dir": "/dev/null/export"}, "cannot make the export folder"),
     ],
 )
@@ -153,6 +175,27 @@ def test_bad_settings(run_dir, tmp_path, setting, message):
 def test_bad_bundle(run_dir, tmp_path):
     with pytest.raises(dvn_tf.UserError, match="no virtual network 'cats/level1' to bundle"):
         export.export_bundle(run_dir, ["cats/level1"], tmp_path)
+    with pytest.raises(dvn_tf.UserError, match="default 'digits_5-9/level1' is not in the bundle"):
+        export.export_bundle(run_dir, ["digits_0-4/level1"], tmp_path, default="digits_5-9/level1")
+
+
+def test_names_of_classes_that_nobody_knows(run_dir, tmp_path, monkeypatch):
+    load = RunFolder.load_model
+
+    def without_names(folder):
+        network = load(folder)
+        network.tasks = [dataclasses.replace(task, class_names=()) for task in network.tasks]
+        return network
+
+    monkeypatch.setattr(RunFolder, "load_model", without_names)
+    with pytest.raises(dvn_tf.UserError, match="classes of task 'digits_0-4' have no names"):
+        export.export_run(run_dir, tmp_path, ["tf_saved_model"], class_names=True)
+
+
+def test_a_default_without_a_bundle(tmp_path, run_forked):
+    done = run_forked("experiments.export", f"--run_dir={tmp_path}", "--default=a/level1")
+    assert done.returncode == 1
+    assert "--default is for bundles" in done.stderr
 
 
 def test_a_run_that_is_not_finished(tmp_path, run_forked):

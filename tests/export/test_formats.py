@@ -175,7 +175,9 @@ def _description(format_name: str, path: pathlib.Path) -> dict:
 
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         properties = session.get_modelmeta().custom_metadata_map
-        return {key: json.loads(value) for key, value in properties.items()}
+        structured = ("units", "input", "images", "normalization", "class_names", "origin")
+        decoded = {key: json.loads(properties[key]) for key in (*structured, "versions", "level")}
+        return {**properties, **decoded}
     with zipfile.ZipFile(path) as archive:
         assert archive.read("labels.txt").split() == [b"5", b"6", b"7", b"8", b"9"]
         return json.loads(archive.read("description.json"))
