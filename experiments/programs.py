@@ -86,6 +86,19 @@ def gin_imports() -> list[str]:
     return imports
 
 
+def limit_cores(most: int) -> None:
+    """Lets this process use a part of the cores only, where the system can do that.
+
+    TensorFlow, NumPy and the runtimes of exports each start pools of a thread for every core that
+    the process may use, so call this before they are imported.
+
+    Args:
+        most: the greatest number of cores.
+    """
+    if hasattr(os, "sched_setaffinity"):  # Linux
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:most])
+
+
 def run(main: Callable[[list[str]], None], interrupted: Callable[[], str] | None = None) -> None:
     """Runs a program's main function under absl.
 

@@ -19,6 +19,7 @@ from dvn_tf.export.manifest import ManifestWriter, file_facts, open_manifest
 from dvn_tf.export.selection import select_bundle, select_networks
 from dvn_tf.export.slim import SlimNetwork, slim_network
 from dvn_tf.files import atomic_folder
+from dvn_tf.machine import num_cores
 from dvn_tf.tasks import TaskInfo, output_name
 from dvn_tf.training import configuration
 from dvn_tf.training.run_folder import RunFolder
@@ -224,7 +225,7 @@ def _export_file(
     name, path = entry["format"], manifest.folder / entry["file"]
     samples = None if data is None else calibration_images(data.train.images)
     with manifest.update() as add, writing_file(name, slim, path, samples) as temporary:
-        run = FORMATS[name].open(temporary)
+        run = FORMATS[name].open(temporary, threads=num_cores())
         entry |= accuracy_entry(run, data, entry["input"]["dtype"]) | file_facts(temporary)
         if name in SUPPORTED_FORMATS:
             entry["network_sha256"] = _network_hash(entry["file"], temporary)
