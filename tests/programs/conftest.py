@@ -39,6 +39,17 @@ def environment(environments_folder):
 
 
 @pytest.fixture(scope="session")
+def beside(environments_folder):
+    """A function that gives a folder with some packages, to stand in front of this environment."""
+
+    @functools.cache
+    def make(*requirements: str) -> pathlib.Path:
+        return environments.make_target_folder(environments_folder, requirements)
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def npm(environments_folder):
     """A function that gives a folder with `node_modules` of some packages."""
 

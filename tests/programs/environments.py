@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -46,6 +47,21 @@ def make_environment(folder: pathlib.Path, requirements: tuple, python: str | No
 
     _once(environment, install, f"pip cannot install {', '.join(requirements)}")
     return environment / "bin" / "python"
+
+
+def make_target_folder(folder: pathlib.Path, requirements: tuple) -> pathlib.Path:
+    """A folder with some packages but not what they require, to stand in front of PYTHONPATH.
+
+    Args:
+        folder: holds such folders.
+        requirements: what pip installs.
+    """
+    name = hashlib.sha256(repr(requirements).encode()).hexdigest()[:16]
+    target = folder / f"beside-{name}"
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command += ["--no-deps", "--target", target, *requirements]
+    _once(target, lambda: _run(command), f"pip cannot install {', '.join(requirements)}")
+    return target
 
 
 def make_node_folder(folder: pathlib.Path, packages: tuple) -> pathlib.Path:

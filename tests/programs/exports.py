@@ -40,6 +40,12 @@ class ProgramExport:
         powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return powers / powers.sum(axis=-1, keepdims=True)
 
+    def answers(self, entry: dict) -> np.ndarray:
+        """What a file must give."""
+        if entry["output"] == "probabilities":
+            return self.probabilities(entry["task"], entry["level"])
+        return self.expected[entry["task"], entry["level"]]
+
 
 def digits_export(folder: pathlib.Path) -> ProgramExport:
     """The quickstart, narrow and short."""
