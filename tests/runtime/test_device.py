@@ -191,6 +191,18 @@ def test_the_program_classifies(device_python, pristine, tmp_path):
         assert printed.startswith(f"{image}: colours {best} "), format
 
 
+def test_links_in_a_circle_are_refused(device_python, export):  # Pythons differ in finding them
+    path = export.path("colours", 1)
+    path.unlink()
+    path.symlink_to(path)
+    program = (
+        "import sys, dvn_runtime\n"
+        "try: dvn_runtime.BudgetedPredictor(sys.argv[1])\n"
+        "except ValueError as error: print(error)"
+    )
+    assert "links lead elsewhere" in run(device_python, "-c", program, export.folder)
+
+
 def test_it_predicts_from_a_folder_that_is_no_environment(bare_python, built, predict, tmp_path):
     pip(bare_python, "install", "--no-deps", "--target", tmp_path, built[1])
     assert predict(bare_python, path=tmp_path / "dvn_tf_runtime") == tmp_path / "dvn_tf_runtime"
