@@ -203,7 +203,9 @@ def _inside(folder: pathlib.Path, entry: "_Entry") -> str:
     if not plain or not file.isprintable() or set(file) & set("\\:") or str(path) != file:
         raise entry.error("file", "a plain relative path inside the export folder")
     try:
-        stays = (folder / path).resolve().is_relative_to(folder.resolve())
+        resolved = (folder / path).resolve()
+        # From Python 3.13 on, a link is left where links lead in a circle; before, it is an error.
+        stays = resolved.is_relative_to(folder.resolve()) and not resolved.is_symlink()
     except (OSError, RuntimeError):  # links that lead in a circle, overlong names
         stays = False
     if not stays:

@@ -8,6 +8,9 @@ Kim, Ahn, Torr and Oh, "Deep Virtual Networks for Memory Efficient Inference of 
 Tasks", CVPR 2019.
 """
 
+__version__ = "0.4.0"  # as in `dvn_runtime`
+
+from dvn_tf import runtime_version  # noqa: F401  the first, so that no other runtime is used
 from dvn_tf.comparison.runs import read_runs
 from dvn_tf.data import Task
 from dvn_tf.errors import UserError
@@ -23,7 +26,6 @@ from dvn_tf.tasks import TaskInfo
 from dvn_tf.training.optimizer import MomentumSGD
 from dvn_tf.units import UnitPartition, UnitTable
 
-__version__ = "0.4.0"
 __all__ = [
     "METHODS",
     "DeepVirtualNetwork",

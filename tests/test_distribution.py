@@ -2,10 +2,14 @@
 
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
 import pytest
+
+import dvn_runtime
+import dvn_tf
 
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGES = ("dvn_tf", "dvn_runtime", "experiments")
@@ -81,3 +85,33 @@ def test_metadata():
     source = (ROOT / "dvn_tf" / "__init__.py").read_text()
     assert (name, version) == ("dvn_tf", re.search(r'__version__ = "(.+)"', source)[1])
     assert "Typing :: Typed" in classifiers
+
+
+def test_the_runtime_has_the_same_version():
+    assert dvn_runtime.__version__ == dvn_tf.__version__
+
+
+@pytest.fixture(params=["0.0.1", None], ids=["older", "without a version"])
+def other_runtime(request, tmp_path):
+    """The folder of another version of the runtime, which hides the right one; and its name."""
+    unwanted = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "dvn_runtime", tmp_path / "dvn_runtime", ignore=unwanted)
+    file = tmp_path / "dvn_runtime" / "__init__.py"
+    line = f'__version__ = "{request.param}"' if request.param else ""
+    file.write_text(re.sub("__version__ = .*", line, file.read_text()))
+    return tmp_path, request.param or "0.4.0 or older"
+
+
+def test_another_version_of_the_runtime_is_refused(other_runtime, run_program, run_python):
+    folder, version = other_runtime
+    start = (
+        f"dvn_tf {dvn_tf.__version__} needs dvn_runtime {dvn_tf.__version__}, but Python found "
+        f"dvn_runtime {version} in {folder / 'dvn_runtime'}: take that folder off Python's path"
+    )
+    done = run_python("import dvn_tf.units", cwd=folder)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"dvn_runtime.errors.UserError: {start}")
+    done = run_program("experiments.joint", "--gin_file=gin/quickstart.gin", cwd=folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: {start}") and done.stderr.count("\n") == 1
+    assert not (folder / "runs").exists()
