@@ -78,7 +78,8 @@ def make_node_folder(folder: pathlib.Path, packages: tuple) -> pathlib.Path:
 
     def install():
         modules.mkdir(parents=True, exist_ok=True)
-        options = ["--no-audit", "--no-fund", "--loglevel=error"]
+        # Without scripts, which fetch what the registry does not have.
+        options = ["--no-audit", "--no-fund", "--loglevel=error", "--ignore-scripts"]
         return _run(["npm", "install", "--prefix", modules, *options, *packages])
 
     _once(modules, install, f"npm cannot install {', '.join(packages)}")

@@ -100,8 +100,8 @@ class Program(NamedTuple):
 OLDEST_KERAS = "keras==3.6.0"
 PROGRAMS = [
     Program("TensorFlow", (), ("tf_saved_model",), _TENSORFLOW, absent=("keras",)),
-    Program("Keras", ("keras", "jax"), ("keras",), _KERAS, absent=("tensorflow",), backend="jax"),
-    Program("Keras", (OLDEST_KERAS, "jax"), ("keras",), _KERAS, (), ("tensorflow",), "jax"),
+    Program("Keras", ("keras", "jax"), ("keras",), _KERAS, backend="jax"),
+    Program("Keras", (OLDEST_KERAS, "jax"), ("keras",), _KERAS, backend="jax"),
     Program("Keras", (), ("keras",), _KERAS),
     Program("Keras", (), ("keras",), _KERAS, beside=(OLDEST_KERAS,)),
     Program("ONNX Runtime", ("onnxruntime",), ("onnx",), _ONNX_RUNTIME),
