@@ -76,6 +76,7 @@ setup(
             "hypothesis",
             "jax",
             "markdown-it-py",
+            "playwright",
             "pytest",
             "pytest-xdist",
             "pyyaml",

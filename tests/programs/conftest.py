@@ -111,7 +111,8 @@ def record():
         changed = int(np.sum(answers.argmax(-1) != expected.argmax(-1)))
         if file := os.environ.get("DVN_PROGRAMS_TABLE"):
             row = {"program": program, "version": version, "format": format}
-            row |= {"export": export.name, "difference": difference, "changed": changed}
+            row |= {"export": export.name, "images": len(answers)}
+            row |= {"difference": difference, "changed": changed}
             with open(file, "a", encoding="utf-8") as table:
                 table.write(json.dumps(row) + "\n")
         return difference, changed
