@@ -26,28 +26,26 @@ def read_export(export_dir: str | os.PathLike) -> tuple[Manifest, dict]:
         export_dir: the folder that holds `manifest.json`.
 
     Returns:
-        The manifest, and what the page is told: {"title", "about", "formats", "tasks"}.
+        The manifest, and what the page is told: {"title", "about", "formats", "tasks",
+        "networks"}.
 
     Raises:
         UserError: if it is no export, or has no networks that the page can show.
     """
     manifest = read_manifest(export_dir)
-    formats = [
-        format
-        for format in SUPPORTED_FORMATS
-        if all(_networks(manifest, task, format) for task in manifest.tasks)
-    ]
+    formats = [f for f in SUPPORTED_FORMATS if any(n.format == f for n in manifest.networks)]
     if not formats:
         raise UserError(
-            f"{manifest.folder} does not hold LiteRT networks of all its tasks, which the page "
-            "shows: export with --format=litert (or litert_int8)"
+            f"{manifest.folder} holds no LiteRT networks, which the page shows: export with "
+            "--format=litert or --format=litert_int8"
         )
     for network in manifest.networks:
-        if network.format in formats and network.accuracy is None:
+        if network.accuracy is None:
             raise UserError(
                 f"the accuracy of {network.file} was not measured, so levels cannot be compared: "
                 "export again where the test images can be loaded (--data_dir)"
             )
+    served = {network.task for network in manifest.networks}
     title, about = _headings(manifest)
     return manifest, {
         "title": title,
@@ -58,10 +56,12 @@ def read_export(export_dir: str | os.PathLike) -> tuple[Manifest, dict]:
                 "name": task.name,
                 "shape": task.image_shape,
                 "classes": task.class_names or [f"class {i}" for i in range(task.num_classes)],
-                "networks": {format: _networks(manifest, name, format) for format in formats},
             }
-            for name, task in manifest.tasks.items()
+            for task in manifest.tasks.values()
+            if task.name in served
         ],
+        # In the manifest's order, by which the planner decides between equally good choices.
+        "networks": {format: _networks(manifest, format) for format in formats},
     }
 
 
@@ -99,9 +99,9 @@ def read_network(manifest: Manifest, network: ExportedNetwork) -> bytes:
     return content
 
 
-def _networks(manifest: Manifest, task: str, format: str) -> list[dict]:
+def _networks(manifest: Manifest, format: str) -> list[dict]:
     keys = ("task", "level", "bytes", "parameters", "accuracy", "sha256", "file", "dtype", "output")
-    networks = [n for n in manifest.networks if (n.task, n.format) == (task, format)]
+    networks = [network for network in manifest.networks if network.format == format]
     return [{key: getattr(network, key) for key in keys} for network in networks]
 
 

@@ -13,20 +13,21 @@ const get = (id) => document.getElementById(id);
 const pool = new Pool();
 const cards = new Map();
 const refused = new Map(); // {SHA-256: reason}
-const choice = { format: "", weights: {}, held: {}, image: null, label: null };
+const choice = { format: "", weights: new Map(), held: new Map(), image: null, label: null };
 let tasks; // {name: task}
+let networks; // {format: entries of all tasks}
 let budget;
 
-/** The entries of the chosen format that may be loaded, of all tasks in their order. */
-function usable() {
-  return [...tasks.values()].flatMap((task) =>
-    task.networks[choice.format].filter((entry) => !refused.has(entry.sha256)));
+/** The entries of a task in the chosen format, by level. */
+function entriesOf(task) {
+  const own = networks[choice.format].filter((entry) => entry.task === task.name);
+  return own.sort((a, b) => a.level - b.level);
 }
 
 /** What the planner may choose from: a task that the user holds has one level. */
 function options() {
-  const entries = usable();
-  const isHeld = (entry) => entry.level === choice.held[entry.task];
+  const entries = networks[choice.format].filter((entry) => !refused.has(entry.sha256));
+  const isHeld = (entry) => entry.level === choice.held.get(entry.task);
   const held = new Set(entries.filter(isHeld).map((entry) => entry.task));
   return entries.filter((entry) => !held.has(entry.task) || isHeld(entry))
     .map((entry) => ({ ...entry, cost: entry.bytes, entry }));
@@ -39,18 +40,17 @@ function plan() {
   try {
     chosen = choose(new Set());
   } catch (error) {
-    const lost = [...tasks.values()].filter((task) =>
-      task.networks[choice.format].some((entry) => refused.has(entry.sha256)));
+    const lost = networks[choice.format].filter((entry) => refused.has(entry.sha256));
     if (!(error instanceof BudgetTooSmall) || !lost.length) throw error;
-    chosen = choose(new Set(lost.map((task) => task.name)));
+    chosen = choose(new Set(lost.map((entry) => entry.task)));
   }
   return new Map([...chosen].map(([task, option]) => [task, option.entry]));
 }
 
 /** Sets the slider to what the options allow. */
 function showRange() {
-  const most = [...tasks.values()].reduce((sum, { networks }) =>
-    sum + Math.max(...networks[choice.format].map((entry) => entry.bytes)), 0);
+  const most = [...tasks.values()].reduce((sum, task) =>
+    sum + Math.max(0, ...entriesOf(task).map((entry) => entry.bytes)), 0);
   budget.setRange(leastBudget(options()), most, changes(options(), choice.weights));
 }
 
@@ -74,20 +74,29 @@ async function settle() {
   }
   const loaded = [...pool.loaded].map(([task, network]) => [task, network.entry]);
   const text = showMemory(loaded, [...tasks.keys()], budget.value);
-  get("budget-note").textContent = message || `${text}.`;
+  get("budget-note").textContent = message || `${text}.${whyNoMore()}`;
   get("budget-note").classList.toggle("problem", message !== "");
   for (const [name, card] of cards) {
-    card.showLevel(pool.loaded.get(name)?.entry, choice.held[name], notesOf(tasks.get(name)));
+    card.showLevel(pool.loaded.get(name)?.entry, choice.held.get(name), notesOf(tasks.get(name)));
   }
   if (choice.image) await classify();
   get("summary").textContent = `Budget ${shortBytes(budget.value)}. ${message} `
     + [...cards.values()].map((card) => card.summary()).join(" ");
 }
 
+/** Says why more memory changes nothing, where levels that would fit are not more accurate. */
+function whyNoMore() {
+  const higher = [...tasks.values()].some((task) =>
+    entriesOf(task).at(-1) !== pool.loaded.get(task.name)?.entry);
+  return higher && budget.nextChange() === undefined && budget.changes.length
+    ? " More memory changes nothing: higher levels are not more accurate here. Press one to try it."
+    : "";
+}
+
 function notesOf(task) {
-  const notes = task.networks[choice.format].filter((entry) => refused.has(entry.sha256))
+  const notes = entriesOf(task).filter((entry) => refused.has(entry.sha256))
     .map((entry) => `Level ${entry.level} was refused. ${refused.get(entry.sha256)}`);
-  if (choice.held[task.name]) {
+  if (choice.held.has(task.name)) {
     notes.push("You hold this level: press it again, and the planner chooses.");
   }
   if (choice.label !== null && !task.classes.includes(choice.label)) {
@@ -173,7 +182,7 @@ function addSamples(samples) {
       for (const other of get("samples").children) other.removeAttribute("aria-current");
       button.setAttribute("aria-current", "true");
       const response = await fetch(url).catch(() => null);
-      if (!response?.ok) return fail(new Error("The server does not give the test image."));
+      if (!response?.ok) return fail(new Error("The test image cannot be loaded: is the program still running?"));
       await show(await response.blob(), name, label);
     });
     return button;
@@ -204,7 +213,7 @@ function listenForImages() {
 
 function setFormat(format) {
   choice.format = format;
-  for (const [name, card] of cards) card.setNetworks(tasks.get(name).networks[format]);
+  for (const [name, card] of cards) card.setNetworks(entriesOf(tasks.get(name)));
   showRange();
   budget.value = Math.round(Math.sqrt(budget.least * budget.most));
   budget.show();
@@ -217,14 +226,14 @@ function actionsOf(name) {
   };
   return {
     hold(level) {
-      if (choice.held[name] === level) delete choice.held[name];
-      else choice.held[name] = level;
+      if (choice.held.get(name) === level) choice.held.delete(name);
+      else choice.held.set(name, level);
       changed();
     },
     weigh(text) {
       const weight = Number(text.trim() || NaN);
       if (!(weight >= 0 && weight <= 1e9)) return false;
-      choice.weights[name] = weight;
+      choice.weights.set(name, weight);
       changed();
       return true;
     },
@@ -236,6 +245,7 @@ async function start() {
   if (!response.ok) throw new Error(await response.text());
   const content = await response.json();
   tasks = new Map(content.tasks.map((task) => [task.name, task]));
+  networks = content.networks;
   document.title = `${content.title} - dvn_tf`;
   get("about").textContent = content.about;
   get("runtime").textContent = `LiteRT.js ${content.runtime}.`;

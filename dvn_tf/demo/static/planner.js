@@ -18,11 +18,11 @@ export class BudgetTooSmall extends Error {
  *
  * @param {{task: string, level: number, cost: number, accuracy: number}[]} options
  * @param {number} budget the greatest sum of costs.
- * @param {Object<string, number>} weights of the tasks' accuracies; 1 where there is none.
+ * @param {Map<string, number>} weights of the tasks' accuracies; 1 where there is none.
  * @param {Set<string>} optional tasks that may be left out.
  * @returns {Map<string, object>} the option of each task that is not left out.
  */
-export function chooseLevels(options, budget, weights = {}, optional = new Set()) {
+export function chooseLevels(options, budget, weights = new Map(), optional = new Set()) {
   const perTask = combinationsPerTask(options, weights, optional);
   const least = leastBudget(options, optional);
   if (least > budget) throw new BudgetTooSmall(least);
@@ -54,7 +54,7 @@ export function leastBudget(options, optional = new Set()) {
  *
  * Empty if there are too many combinations to look at.
  */
-export function changes(options, weights = {}, optional = new Set()) {
+export function changes(options, weights = new Map(), optional = new Set()) {
   const perTask = combinationsPerTask(options, weights, optional);
   const count = perTask.reduce((product, own) => product * own.length, 1);
   if (count > MOST_COMBINATIONS) return [];
@@ -70,7 +70,7 @@ export function decimal(number) {
 
 function combinationsPerTask(options, weights, optional) {
   const values = options.map(({ task, accuracy }) => {
-    const left = decimal(accuracy), right = decimal(weights[task] ?? 1);
+    const left = decimal(accuracy), right = decimal(weights.get(task) ?? 1);
     return { digits: left.digits * right.digits, exponent: left.exponent + right.exponent };
   });
   const lowest = Math.min(0, ...values.map((value) => value.exponent));

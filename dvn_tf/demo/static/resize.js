@@ -2,6 +2,7 @@
 //
 // Pillow resizes in two passes, columns and then rows, with weights of 22 bits after the point
 // and 8-bit pixels in between. Its kernel widens when it shrinks: that is the antialiasing.
+// Pillow 13 resizes the rows of some sizes first, and single pixels then differ by one.
 
 const PRECISION = 22; // bits
 const HALF = 1 << (PRECISION - 1);
