@@ -73,6 +73,11 @@ def uses_digits(manifest: Manifest) -> bool:
     return any(isinstance(entry, dict) and entry.get("dataset") == "digits" for entry in entries)
 
 
+def network_url(manifest: Manifest, network: ExportedNetwork) -> str:
+    """The path under which a network is served; names of files may hold any character."""
+    return f"/networks/{manifest.networks.index(network)}.tflite"
+
+
 def read_network(manifest: Manifest, network: ExportedNetwork) -> bytes:
     """Reads a file of an export folder, which must be what the manifest says.
 
@@ -101,8 +106,11 @@ def read_network(manifest: Manifest, network: ExportedNetwork) -> bytes:
 
 def _networks(manifest: Manifest, format: str) -> list[dict]:
     keys = ("task", "level", "bytes", "parameters", "accuracy", "sha256", "file", "dtype", "output")
-    networks = [network for network in manifest.networks if network.format == format]
-    return [{key: getattr(network, key) for key in keys} for network in networks]
+    return [
+        {key: getattr(network, key) for key in keys} | {"url": network_url(manifest, network)}
+        for network in manifest.networks
+        if network.format == format
+    ]
 
 
 def _headings(manifest: Manifest) -> tuple[str, str]:
@@ -110,7 +118,7 @@ def _headings(manifest: Manifest) -> tuple[str, str]:
     content = read_json(manifest.folder / MANIFEST_FILE)
     training = content.get("training")
     method = training.get("title") if isinstance(training, dict) else content.get("method")
-    known = [
-        str(text) for text in (content.get("scenario"), method, content.get("backbone")) if text
-    ]
-    return (known or [manifest.folder.resolve().name])[0], " · ".join(known)
+    scenario = content.get("scenario")
+    title = scenario if isinstance(scenario, str) else manifest.folder.resolve().name
+    known = [text for text in (scenario, method, content.get("backbone")) if isinstance(text, str)]
+    return title, " · ".join(known)

@@ -16,7 +16,7 @@ from http import HTTPStatus
 
 from dvn_runtime.errors import RefusedFileError
 from dvn_tf.demo import litert_js, samples
-from dvn_tf.demo.description import read_export, read_network, uses_digits
+from dvn_tf.demo.description import network_url, read_export, read_network, uses_digits
 from dvn_tf.errors import UserError
 
 HOST = "127.0.0.1"
@@ -118,7 +118,7 @@ def open_server(
     for name, file in runtime.items():
         resources[f"/runtime/{name}"] = Resource(_TYPES[file.suffix], file.read_bytes)
     for network in manifest.networks:
-        resources[f"/networks/{network.sha256}.tflite"] = Resource(
+        resources[network_url(manifest, network)] = Resource(
             "application/octet-stream", functools.partial(read_network, manifest, network)
         )
     told = json.dumps(about).encode()

@@ -18,7 +18,7 @@ SIZES = [(1, 1), (2, 3), (7, 5), (8, 8), (31, 33), (32, 32), (61, 8), (8, 97), (
 
 def in_two_passes(path, task: ExportedTask, folder) -> np.ndarray:
     """What `read_image` gives, columns first and then rows; Pillow 13 may turn that round."""
-    height, width, _ = task.image_shape
+    width = task.image_shape[1]
     with Image.open(path) as image:
         image = image.convert("L" if task.image_shape[2] == 1 else "RGB")
         image.resize((width, image.height), Image.Resampling.BILINEAR).save(folder / "first.png")

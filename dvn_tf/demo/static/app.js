@@ -12,7 +12,7 @@ import { toShape } from "./resize.js";
 const get = (id) => document.getElementById(id);
 const pool = new Pool();
 const cards = new Map();
-const refused = new Map(); // {SHA-256: reason}
+const refused = new Map(); // {file: reason}
 const choice = { format: "", weights: new Map(), held: new Map(), image: null, label: null };
 let tasks; // {name: task}
 let networks; // {format: entries of all tasks}
@@ -26,7 +26,7 @@ function entriesOf(task) {
 
 /** What the planner may choose from: a task that the user holds has one level. */
 function options() {
-  const entries = networks[choice.format].filter((entry) => !refused.has(entry.sha256));
+  const entries = networks[choice.format].filter((entry) => !refused.has(entry.file));
   const isHeld = (entry) => entry.level === choice.held.get(entry.task);
   const held = new Set(entries.filter(isHeld).map((entry) => entry.task));
   return entries.filter((entry) => !held.has(entry.task) || isHeld(entry))
@@ -40,7 +40,7 @@ function plan() {
   try {
     chosen = choose(new Set());
   } catch (error) {
-    const lost = networks[choice.format].filter((entry) => refused.has(entry.sha256));
+    const lost = networks[choice.format].filter((entry) => refused.has(entry.file));
     if (!(error instanceof BudgetTooSmall) || !lost.length) throw error;
     chosen = choose(new Set(lost.map((entry) => entry.task)));
   }
@@ -66,7 +66,7 @@ async function settle() {
   if (wanted) {
     const reasons = await pool.changeTo(wanted, tasks, budget.value);
     if (reasons.size) {
-      for (const [sha256, reason] of reasons) refused.set(sha256, reason);
+      for (const [file, reason] of reasons) refused.set(file, reason);
       showRange();
       stale = true; // another level takes its place
       return;
@@ -94,8 +94,8 @@ function whyNoMore() {
 }
 
 function notesOf(task) {
-  const notes = entriesOf(task).filter((entry) => refused.has(entry.sha256))
-    .map((entry) => `Level ${entry.level} was refused. ${refused.get(entry.sha256)}`);
+  const notes = entriesOf(task).filter((entry) => refused.has(entry.file))
+    .map((entry) => `Level ${entry.level} was refused. ${refused.get(entry.file)}`);
   if (choice.held.has(task.name)) {
     notes.push("You hold this level: press it again, and the planner chooses.");
   }
@@ -112,7 +112,7 @@ async function classify() {
     try {
       answer = await network.classify(pixels);
     } catch (error) {
-      refused.set(network.entry.sha256, `LiteRT.js cannot run it: ${error.message ?? error}`);
+      refused.set(network.entry.file, `LiteRT.js cannot run it: ${error.message ?? error}`);
       pool.free(name);
       showRange();
       stale = true;

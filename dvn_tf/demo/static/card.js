@@ -108,7 +108,7 @@ export class Card {
       bar.firstChild.style.width = `${100 * probabilities[label]}%`;
       const name = this.task.classes[label];
       return element("li", {}, element("span", { class: "name", title: name }, name), bar,
-        element("span", { class: "share" }, percent(probabilities[label])));
+        element("data", { class: "share", value: String(probabilities[label]) }, percent(probabilities[label])));
     }));
     const runsText = `median of ${runs} run${runs === 1 ? "" : "s"}`;
     this.facts.replaceChildren(

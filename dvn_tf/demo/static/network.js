@@ -21,13 +21,13 @@ export class Network {
   /**
    * Fetches a file, checks its size and SHA-256, and compiles it.
    *
-   * @param {{sha256: string, bytes: number, file: string}} entry of the export.
+   * @param {{url: string, sha256: string, bytes: number, file: string}} entry of the export.
    * @param {{shape: number[]}} task
    */
   static async load(entry, task) {
     let response;
     try {
-      response = await fetch(`/networks/${entry.sha256}.tflite`, { cache: "no-store" });
+      response = await fetch(entry.url, { cache: "no-store" });
     } catch {
       throw new Error("The server does not answer: is the program still running?");
     }
@@ -78,8 +78,16 @@ export class Network {
       input.delete();
     }
     times.sort((a, b) => a - b);
-    const probabilities = this.entry.output === "logits" ? softmax(outputs) : outputs;
-    return { probabilities, latency: times[times.length >> 1], runs: times.length };
+    return { probabilities: this.probabilities(outputs), latency: times[times.length >> 1], runs: times.length };
+  }
+
+  probabilities(outputs) {
+    if (this.entry.output === "logits") {
+      if (outputs instanceof Uint8Array) throw new Error("quantized logits, whose scale it hides");
+      return softmax(outputs);
+    }
+    // Quantized softmax counts 256ths.
+    return outputs instanceof Uint8Array ? Float32Array.from(outputs, (n) => n / 256) : outputs;
   }
 
   /** Frees the network. */

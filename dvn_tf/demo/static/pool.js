@@ -20,7 +20,7 @@ export class Pool {
    * @param {Map<string, object>} wanted the entry of each task.
    * @param {Map<string, object>} tasks
    * @param {number} budget in bytes; the wanted networks together must not exceed it.
-   * @returns {Promise<Map<string, string>>} {SHA-256: reason} of the files that were refused.
+   * @returns {Promise<Map<string, string>>} {file: reason} of the files that were refused.
    */
   async changeTo(wanted, tasks, budget) {
     const refused = new Map();
@@ -35,7 +35,7 @@ export class Pool {
         this.loaded.set(task, network);
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
-        refused.set(entry.sha256, error.message);
+        refused.set(entry.file, error.message);
       }
     }
     return refused;
