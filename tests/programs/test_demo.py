@@ -267,7 +267,13 @@ def test_weights_and_held_levels(digits, open_page):
     shown.card("digits_0-4").get_by_role("button", name="Level 2").press("Enter")
     shown.settle()
     assert shown.levels() == {"digits_0-4": 2, "digits_5-9": 1}
-    assert "held" in shown.card("digits_0-4").text_content()
+    assert "Level 2 of 2, held" in shown.card("digits_0-4").text_content()
+    # The other one does not fit beside it, so the budget rises.
+    shown.card("digits_5-9").get_by_role("button", name="Level 2").press("Enter")
+    shown.settle()
+    assert shown.levels() == {"digits_0-4": 2, "digits_5-9": 2}
+    most = budgets_of(digits)[-1]
+    assert shown.page.input_value("#budget-text") == f"{most:,}"
 
 
 def test_images_come_by_click_and_drop(digits, open_page, tmp_path):
@@ -354,7 +360,9 @@ def test_screenshot(open_page, make_export):
     export = os.environ.get("DVN_DEMO_EXPORT") or make_export("digits").folder
     shown = open_page(pathlib.Path(export))
     shown.open()
-    shown.choose_sample(17, "Test image of 7")
+    shown.set_budget("1.2 MB")
+    shown.choose_sample(14, "Test image of 4")
+    shown.page.evaluate("() => document.activeElement.blur()")
     picture = shown.page.screenshot(full_page=True)
     assert picture.startswith(b"\x89PNG")
     if path := os.environ.get("DVN_DEMO_SCREENSHOT"):

@@ -38,6 +38,11 @@ export function milliseconds(time) {
   return `${time < 0.01 ? "< 0.01" : threeDigits(time)} ms`;
 }
 
+/** Width and height in pixels, kept in one line. */
+export function size(height, width) {
+  return `${width}\u00a0×\u00a0${height}`;
+}
+
 function threeDigits(number) {
   return number.toFixed(number < 10 ? 2 : number < 99.95 ? 1 : 0);
 }

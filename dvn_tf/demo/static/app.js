@@ -1,6 +1,6 @@
 // The page: what the user chooses, the plan that follows, and what the networks say.
 
-import { shortBytes } from "./amounts.js";
+import { shortBytes, size } from "./amounts.js";
 import { BudgetControl, showMemory } from "./budget.js";
 import { Card, element } from "./card.js";
 import { decode, draw, fromPixels } from "./image.js";
@@ -161,14 +161,14 @@ async function show(file, name, label = null) {
   const { width, height } = choice.image;
   draw(get("original"), choice.image);
   get("original").setAttribute("aria-label", `The image ${name}`);
-  get("original-caption").textContent = `${name}, ${width} x ${height}`;
+  get("original-caption").textContent = `${name}, ${size(height, width)}`;
   const shapes = new Map([...tasks.values()].map(({ shape }) => [shape.join(), shape]));
   get("seen").replaceChildren(...[...shapes.values()].map((shape) => {
     const canvas = element("canvas", { role: "img", "aria-label": "The pixels that networks take" });
     draw(canvas, fromPixels(toShape(choice.image, shape), shape));
     return canvas;
   }), element("figcaption", {}, "as the networks see it, "
-    + [...shapes.values()].map(([height, width]) => `${width} x ${height}`).join(", ")));
+    + [...shapes.values()].map(([height, width]) => size(height, width)).join(", ")));
   await update();
 }
 
@@ -220,21 +220,19 @@ function setFormat(format) {
 }
 
 function actionsOf(name) {
-  const changed = () => {
-    showRange();
-    update();
-  };
   return {
     hold(level) {
       if (choice.held.get(name) === level) choice.held.delete(name);
       else choice.held.set(name, level);
-      changed();
+      showRange();
+      budget.set(Math.max(budget.value, budget.least)); // a level that is pressed is to be seen
     },
     weigh(text) {
       const weight = Number(text.trim() || NaN);
       if (!(weight >= 0 && weight <= 1e9)) return false;
       choice.weights.set(name, weight);
-      changed();
+      showRange();
+      update();
       return true;
     },
   };

@@ -78,7 +78,7 @@ export class BudgetControl {
 
   /** Position on the slider, on a logarithmic scale, because levels differ by factors. */
   positionOf(bytes) {
-    if (this.most <= this.least) return STEPS;
+    if (!this.least || this.most <= this.least) return STEPS; // nothing to choose from
     const share = Math.log(bytes / this.least) / Math.log(this.most / this.least);
     return Math.round(STEPS * Math.min(Math.max(share, 0), 1));
   }
@@ -101,7 +101,7 @@ export class BudgetControl {
 export function showMemory(loaded, tasks, budget) {
   const total = loaded.reduce((sum, [, entry]) => sum + entry.bytes, 0);
   const parts = [...loaded].sort(([a], [b]) => tasks.indexOf(a) - tasks.indexOf(b)).map(([task, entry]) => {
-    const part = element("span", { class: `part part${tasks.indexOf(task) % 4}` }, `${task} ${entry.level}`);
+    const part = element("span", { class: `part part${tasks.indexOf(task) % 4}` }, `${task}, level ${entry.level}`);
     part.style.width = `${(100 * entry.bytes) / Math.max(budget, total)}%`;
     part.title = `${task}, level ${entry.level}: ${allBytes(entry.bytes)} bytes`;
     return part;

@@ -63,7 +63,8 @@ export class Card {
     }));
     this.levels.replaceChildren(
       element("div", { class: "level head", "aria-hidden": "true" },
-        element("span"), element("span"), element("span", {}, "accuracy"), element("span", {}, "size")),
+        element("span", { class: "hint" }, "press one to hold it"), element("span", {}, "accuracy"),
+        element("span", {}, "size")),
       ...this.rows.values(),
     );
   }
@@ -82,7 +83,7 @@ export class Card {
     }
     this.root.dataset.level = entry?.level ?? "";
     this.status.textContent = entry
-      ? `Level ${entry.level} of ${this.networks.length}${held ? ", held" : ""}`
+      ? `Level ${entry.level} of ${this.networks.length}${held === entry.level ? ", held" : ""}`
       : "No network";
     this.showNotes(notes);
     if (!entry) this.showAnswer(null);
