@@ -1,6 +1,7 @@
 """The page of `experiments.demo` in a browser: the device's levels, and the device's answers.
 
-DVN_DEMO_SCREENSHOT=docs/images/demo.png makes `test_screenshot` write the guide's picture.
+`DVN_DEMO_SCREENSHOT=docs/images/demo.png DVN_DEMO_EXPORT=runs/short/export` make
+`test_screenshot` write the guide's picture; docs/guide/demo.md has the commands for that export.
 """
 
 import base64
