@@ -29,14 +29,15 @@ console.log(JSON.stringify(answers));
 
 def problem(rng: random.Random) -> dict:
     """Few values, so that equally good and equally cheap choices are common."""
-    tasks = "abcdefg"[: rng.randint(1, 5)]
-    options = [
-        Option(
-            task, level, rng.randint(1, 12), rng.choice([0.1, 0.2, 0.30000000000000004, 0.3, 1.0])
-        )
-        for task in tasks
-        for level in range(1, rng.randint(1, 4) + 1)
-    ]
+    tasks, most = "abcdefg"[: rng.randint(1, 5)], rng.choice([3, 12])
+    accuracies = [0.1, 0.2, 0.30000000000000004, 0.3, 1.0]
+    options = []
+    for task in tasks:
+        for level in range(1, rng.randint(1, 4) + 1):
+            cost = rng.randint(1, most)
+            # Of proportional accuracies, many choices are equally good and equally cheap.
+            accuracy = cost / 20 if most == 3 else rng.choice(accuracies)
+            options.append(Option(task, level, cost, accuracy))
     rng.shuffle(options)
     weights = {
         task: rng.choice([0, 0.1, 1, 3, 1e-7, 2.5e8]) for task in tasks if rng.random() < 0.5
