@@ -65,7 +65,7 @@ def compare(run_node, problems: list[dict]) -> None:
         budgets = each.pop("budgets")
         expected = [python_choice(budget=budget, **each) for budget in budgets]
         assert answer["choices"] == expected
-        if budgets == list(range(1, budgets[-1] + 1)):
+        if budgets == [*range(1, len(budgets) + 1)]:  # every budget was asked for
             feasible = [b for b, e in zip(budgets, expected, strict=True) if not isinstance(e, int)]
             changed = [b for b in feasible if expected[b - 1] != (expected[b - 2] if b > 1 else 0)]
             changed = [b for b in changed if expected[b - 1]]  # nothing chosen costs nothing
@@ -80,13 +80,13 @@ def test_random_tables_at_every_budget(run_node):
 def test_tables_of_the_papers_size(run_node):
     rng = random.Random(1)
     problems = []
-    for tasks, levels in ((4, 4), (8, 8)):
+    for tasks, levels, count in ((4, 4, 20), (8, 8, 2)):
         options = [
             Option(f"task{task}", level, rng.randint(10**5, 10**8), rng.randint(0, 10**4) / 10**4)
             for task in range(tasks)
             for level in range(levels)
         ]
-        budgets = [rng.randint(10**5, tasks * 10**8) for _ in range(10)]
+        budgets = [rng.randint(10**5, tasks * 10**8) for _ in range(count)]
         problems.append({"options": options, "weights": {}, "optional": [], "budgets": budgets})
     compare(run_node, problems)
 

@@ -230,7 +230,8 @@ def test_networks_are_loaded_and_freed_as_the_budget_moves(digits, open_page):
     by_level = [{"digits_0-4": 1, "digits_5-9": 1}, {"digits_0-4": 2, "digits_5-9": 1}]
     by_level.append({"digits_0-4": 2, "digits_5-9": 2})
     least, _, middle, _, most = budgets_of(digits)
-    for budget, levels in zip((least, middle, most, middle, least), [*by_level, *by_level[-2::-1]]):  # noqa: B905
+    levels_in_turn = [*by_level, *by_level[-2::-1]]
+    for budget, levels in zip((least, middle, most, middle, least), levels_in_turn, strict=True):
         shown.set_budget(budget)
         assert shown.levels() == levels
     shown.page.click("#next")
