@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import sys
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -66,11 +67,8 @@ class DemoServer(http.server.ThreadingHTTPServer):
         try:
             super().__init__((HOST, port), _Handler)
         except OSError as error:
-            hint = (
-                "give another --port, or 0 for any"
-                if error.errno != errno.EACCES
-                else ("ports below 1024 are the system's, give another --port")
-            )
+            reserved = error.errno == errno.EACCES
+            hint = "give one above 1023" if reserved else "give another --port, or 0 for any"
             raise UserError(f"cannot use port {port}: {error.strerror}: {hint}") from None
         self.hosts = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
 
@@ -80,7 +78,10 @@ class DemoServer(http.server.ThreadingHTTPServer):
         return f"http://{HOST}:{self.server_port}/"
 
     def handle_error(self, request, client_address) -> None:
-        """Says nothing of a browser that went away."""
+        """Says nothing of a browser that went away; the thread ends with any other error."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            raise error
 
 
 def open_server(
