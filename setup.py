@@ -47,7 +47,11 @@ setup(
     ],
     # A wheel holds the gin files inside the library: a package `gin` would hide gin-config.
     package_dir={"dvn_tf.gin": "gin"},
-    package_data={"": ["*.csv", "py.typed"], "dvn_tf.gin": ["**/*.gin"]},
+    package_data={
+        "": ["*.csv", "py.typed"],
+        "dvn_tf.gin": ["**/*.gin"],
+        "dvn_tf.demo": ["static/*"],
+    },
     install_requires=[
         "absl-py",
         "filelock>=3.16",

@@ -28,6 +28,7 @@ SLOW = (
     "data/test_preparation.py",
     "data/test_sources.py",
     "data/test_tiny_imagenet.py",
+    "demo/test_server.py",
     "docs/test_examples.py",
     "experiments",
     "export",
