@@ -12,7 +12,7 @@ TensorFlow nor Keras. `python -m dvn_runtime.predict` classifies image files.
 
 import importlib
 
-__version__ = "0.4.0"  # as in `dvn_tf`
+__version__ = "0.5.0"  # as in `dvn_tf`
 
 # As in `typing`, which takes so long to import that Ctrl-C would meet a program without a handler.
 TYPE_CHECKING = False
