@@ -79,6 +79,8 @@ def j1_export(folder: pathlib.Path) -> ProgramExport:
     Normalization has statistics such as training leaves, so that folding has to work. The images,
     which calibrate the quantized files, are random.
     """
+    import keras
+
     from dvn_tf import data
     from dvn_tf.training import configuration, fitting
     from dvn_tf.training.run_folder import RunFolder
@@ -95,6 +97,7 @@ def j1_export(folder: pathlib.Path) -> ProgramExport:
     ]
     experiment = configuration.read_experiment(["gin/j1_cifar.gin"], params)
     infos = [data.load(task).info for task in experiment.scenario.tasks]
+    keras.utils.set_random_seed(0)
     network = fitting.build_network(experiment.scenario, infos, experiment.recipe)
     randomize(network, rng)
     run = RunFolder(folder / "run")
