@@ -1,0 +1,150 @@
+"""How much resident memory networks take, told from their files without running them.
+
+What LiteRT holds follows from a network's structure: the file, the second copy of the weights that
+XNNPACK packs, pointers to the pixels under each kernel, and the feature maps that are alive at
+once. Few constants are left to fit. They were fitted to the resident memory of processes that ran
+J1's, J2's and the quickstart's networks, float and int8; `python -m dvn_runtime.benchmark` shows
+prediction and measurement side by side.
+"""
+
+import dataclasses
+import math
+
+# In every process that has run a network: LiteRT's code and tables, which stay when the networks
+# are freed. They are read from LiteRT's library, so the system may drop them and read them again.
+_FIXED = {"litert": 3_000_000, "litert_int8": 3_100_000}
+_FIXED_PACKED = {"litert": 3_700_000, "litert_int8": 4_100_000}  # XNNPACK's code, too
+# LiteRT's own records: for a network, and for each of its operations.
+_RECORDS, _RECORD = 50_000, 3_000
+_RECORDS_PACKED, _RECORD_PACKED = 20_000, 5_500
+_POINTER = 8  # bytes
+# Float kernels without XNNPACK copy blocks of the largest weights, and keep that room.
+_BLOCK_SHARE, _MOST_BLOCKS = 0.45, 2_500_000
+
+_CONVOLUTION, _DENSE = 3, (4, 9)  # in `operators.OPERATORS`
+_FLOAT, _INT8 = 0, 9  # kinds of tensors
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkMemory:
+    """The resident memory that a network adds to a process, in bytes.
+
+    Attributes:
+        packed: with XNNPACK, apart from what each image of a batch needs.
+        packed_image: for each image of a batch.
+        unpacked: as `packed`, with LiteRT's built-in kernels.
+        unpacked_image: as `packed_image`, with LiteRT's built-in kernels.
+        unpacked_threads: what the built-in kernels need besides on more than one thread, which is
+            a second copy of float weights.
+    """
+
+    packed: int
+    packed_image: int
+    unpacked: int
+    unpacked_image: int
+    unpacked_threads: int
+
+    def resident(self, packed: bool, num_threads: int = 1, batch_size: int = 1) -> int:
+        """The bytes that the network adds.
+
+        Args:
+            packed: whether it runs with XNNPACK.
+            num_threads: CPU threads.
+            batch_size: images that run at once.
+        """
+        if packed:
+            return self.packed + batch_size * self.packed_image
+        threads = self.unpacked_threads if num_threads > 1 else 0
+        return self.unpacked + batch_size * self.unpacked_image + threads
+
+
+def fixed_memory(format: str, packed: bool) -> int:
+    """The bytes that LiteRT itself adds to a process once it has run a network.
+
+    Args:
+        format: the format of the networks.
+        packed: whether any network runs with XNNPACK.
+    """
+    return (_FIXED_PACKED if packed else _FIXED)[format]
+
+
+def memory_facts(content: bytes) -> dict[str, int]:
+    """How much memory a LiteRT file takes, for the key "memory" of its entry in a manifest.
+
+    Args:
+        content: the file, with the description that follows the network.
+
+    Returns:
+        The attributes of `NetworkMemory` by name.
+
+    Raises:
+        UserError: if the file has no description, or if its structure is not one that the
+            exporter writes.
+    """
+    from dvn_runtime.description import read_description
+    from dvn_runtime.structure import check_structure
+
+    network = memoryview(content)[: read_description(content).network_bytes]
+    return dataclasses.asdict(_network_memory(check_structure(network), len(content)))
+
+
+def _network_memory(structure, file_bytes: int) -> NetworkMemory:
+    tensors, operations = structure.tensors, structure.operations
+    weights = pointers = matrix = blocks = 0
+    multiplied = rows = 0  # int8: the largest weights with what they multiply, and that alone
+    patches = {}  # {position of an operation: bytes of the matrix that its kernel multiplies}
+    for position, operation in enumerate(operations):
+        if operation.code != _CONVOLUTION and operation.code not in _DENSE:
+            continue
+        images, kernel = (tensors[number] for number in operation.inputs[:2])
+        weights += sum(tensors[number].bytes for number in operation.inputs[1:])
+        size = kernel.bytes // kernel.shape[0] if kernel.shape else kernel.bytes  # of one filter
+        image_sized = 0
+        if operation.code == _CONVOLUTION:
+            output = tensors[operation.outputs[0]].shape
+            pixels = math.prod(output[1:-1])
+            window = math.prod(kernel.shape[1:-1])
+            if window > 1 or images.shape[1:-1] != output[1:-1]:
+                patches[position] = image_sized = pixels * size
+                pointers += _POINTER * pixels * window
+        if kernel.kind == _INT8:
+            multiplied = max(multiplied, kernel.bytes + image_sized)
+            rows = max(rows, image_sized)
+        elif kernel.kind == _FLOAT and operation.code == _CONVOLUTION:
+            matrix += kernel.bytes
+            blocks = max(blocks, kernel.bytes)
+    maps = _most_alive(structure, {})
+    return NetworkMemory(
+        packed=file_bytes + weights + pointers + _RECORDS_PACKED + _RECORD_PACKED * len(operations),
+        packed_image=maps,
+        unpacked=file_bytes
+        + _RECORDS
+        + _RECORD * len(operations)
+        + min(int(_BLOCK_SHARE * blocks), _MOST_BLOCKS)
+        + multiplied
+        - rows,
+        unpacked_image=_most_alive(structure, patches) + rows,
+        unpacked_threads=matrix,
+    )
+
+
+def _most_alive(structure, working: dict[int, int]) -> int:
+    """The most bytes that feature maps take at once.
+
+    Args:
+        structure: the network.
+        working: {position of an operation: bytes that it needs besides while it runs}.
+    """
+    ends = {structure.input: 0}  # {feature map: position of the last operation that reads it}
+    for position, operation in enumerate(structure.operations):
+        ends |= dict.fromkeys((*operation.inputs, *operation.outputs), position)
+    alive = most = structure.tensors[structure.input].bytes
+    freed = {}
+    for number, end in ends.items():
+        if not structure.tensors[number].constant:
+            freed[end] = freed.get(end, 0) + structure.tensors[number].bytes
+    for position, operation in enumerate(structure.operations):
+        alive += sum(structure.tensors[number].bytes for number in operation.outputs)
+        most = max(most, alive + working.get(position, 0))
+        alive -= freed.get(position, 0)
+    return most
