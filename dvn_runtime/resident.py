@@ -9,11 +9,15 @@ prediction and measurement side by side.
 
 import dataclasses
 import math
+from collections.abc import Collection
 
-# In every process that has run a network: LiteRT's code and tables, which stay when the networks
-# are freed. They are read from LiteRT's library, so the system may drop them and read them again.
-_FIXED = {"litert": 3_000_000, "litert_int8": 3_100_000}
-_FIXED_PACKED = {"litert": 3_700_000, "litert_int8": 4_100_000}  # XNNPACK's code, too
+# What stays when the networks are freed: the pages of LiteRT's code that have run. They are read
+# from its library, so the system may drop them and read them again.
+# {format: {ways in which networks have run, packed or not: bytes}}.
+_FIXED = {
+    "litert": {(False,): 3_000_000, (True,): 3_700_000, (False, True): 4_100_000},
+    "litert_int8": {(False,): 3_300_000, (True,): 4_200_000, (False, True): 4_700_000},
+}
 # LiteRT's own records: for a network, and for each of its operations.
 _RECORDS, _RECORD = 50_000, 3_000
 _RECORDS_PACKED, _RECORD_PACKED = 20_000, 5_500
@@ -58,14 +62,14 @@ class NetworkMemory:
         return self.unpacked + batch_size * self.unpacked_image + threads
 
 
-def fixed_memory(format: str, packed: bool) -> int:
-    """The bytes that LiteRT itself adds to a process once it has run a network.
+def fixed_memory(format: str, ways: Collection[bool]) -> int:
+    """The bytes that LiteRT itself adds to a process once it has run networks.
 
     Args:
         format: the format of the networks.
-        packed: whether any network runs with XNNPACK.
+        ways: how they have run: True for packed, False for unpacked, or both.
     """
-    return (_FIXED_PACKED if packed else _FIXED)[format]
+    return _FIXED[format][tuple(sorted(set(ways)))] if ways else 0
 
 
 def memory_facts(content: bytes) -> dict[str, int]:

@@ -12,8 +12,7 @@ from dvn_runtime.budget import BYTES, parse_budget
 from dvn_runtime.errors import UserError
 from dvn_runtime.network import import_litert
 from dvn_runtime.predictor import BudgetedPredictor
-
-_STATM = "/proc/self/statm"
+from dvn_runtime.process import resident_memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,22 +34,6 @@ class Moment:
     resident_bytes: int
     accuracy: dict[str, float]
     predictions: int
-
-
-def resident_memory() -> int:
-    """The resident memory of this process in bytes.
-
-    Raises:
-        UserError: on other systems than Linux.
-    """
-    try:
-        with open(_STATM, encoding="ascii") as file:
-            pages = int(file.read().split()[1])
-    except OSError:
-        raise UserError(
-            f"resident memory is read from {_STATM}, which only Linux has: record it there"
-        ) from None
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def record_budgets(
