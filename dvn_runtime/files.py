@@ -1,5 +1,9 @@
-"""Reads files that strangers may have written: regular files only, of bounded size and depth."""
+"""Reads files that strangers may have written, and writes files whole or not at all.
 
+Only regular files are read, of bounded size and depth.
+"""
+
+import contextlib
 import json
 import math
 import os
@@ -48,6 +52,31 @@ def read_bytes(path: str | os.PathLike, limit: int) -> bytes:
     if len(content) > limit:
         raise UserError(f"{path} grew while it was read: wait until it is written, and try again")
     return content
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Writes a text file whole or not at all: a file of that name is replaced at the end.
+
+    Args:
+        path: the file.
+        text: its content.
+
+    Raises:
+        UserError: if it cannot be written; an old file of this name is still there.
+    """
+    path = pathlib.Path(path)
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    try:
+        with open(partial, "x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot write {path}: {getattr(error, 'strerror', error)}") from None
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            partial.unlink(missing_ok=True)
 
 
 def read_json(path: str | os.PathLike, limit: int = JSON_LIMIT):

@@ -48,6 +48,18 @@ def checked_threads(num_threads) -> int:
     return _checked_number("num_threads", num_threads, _MOST_THREADS)
 
 
+def checked_batch_size(batch_size) -> int:
+    """A number of images that run at once, checked.
+
+    Args:
+        batch_size: a whole number from 1 to 4096.
+
+    Raises:
+        UserError: if it is something else.
+    """
+    return _checked_number("batch_size", batch_size, _MOST_IMAGES)
+
+
 def _checked_number(name: str, number, most: int) -> int:
     whole = isinstance(number, numbers.Integral) and not isinstance(number, bool)
     if not whole or not 1 <= number <= most:
@@ -83,7 +95,7 @@ class LoadedNetwork:
     ):
         self.network = network
         num_threads = checked_threads(num_threads)
-        self._batch_size = _checked_number("batch_size", batch_size, _MOST_IMAGES)
+        self._batch_size = checked_batch_size(batch_size)
         litert = import_litert()
         resolvers = litert.OpResolverType
         resolver = resolvers.AUTO if pack_weights else resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
