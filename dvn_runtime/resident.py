@@ -23,7 +23,8 @@ _RECORDS, _RECORD = 50_000, 3_000
 _RECORDS_PACKED, _RECORD_PACKED = 20_000, 5_500
 _POINTER = 8  # bytes
 # Float kernels without XNNPACK copy blocks of the largest weights, and keep that room.
-_BLOCK_SHARE, _MOST_BLOCKS = 0.45, 2_500_000
+_BLOCK_SHARE, _MOST_BLOCKS, _MOST_BLOCKS_THREADED = 0.45, 2_500_000, 3_500_000
+_INT8_SHARE = 1.4  # int8 kernels without XNNPACK copy the largest matrices that they multiply
 
 _CONVOLUTION, _DENSE = 3, (4, 9)  # in `operators.OPERATORS`
 _FLOAT, _INT8 = 0, 9  # kinds of tensors
@@ -33,20 +34,24 @@ _FLOAT, _INT8 = 0, 9  # kinds of tensors
 class NetworkMemory:
     """The resident memory that a network adds to a process, in bytes.
 
+    Each way of running has two numbers: what it takes apart from the images, and what each image
+    of a batch needs besides.
+
     Attributes:
-        packed: with XNNPACK, apart from what each image of a batch needs.
-        packed_image: for each image of a batch.
-        unpacked: as `packed`, with LiteRT's built-in kernels.
-        unpacked_image: as `packed_image`, with LiteRT's built-in kernels.
-        unpacked_threads: what the built-in kernels need besides on more than one thread, which is
-            a second copy of float weights.
+        packed: with XNNPACK.
+        packed_image: for each image.
+        unpacked: with LiteRT's built-in kernels on one thread.
+        unpacked_image: for each image.
+        threaded: with the built-in kernels on several threads, which rearrange float weights.
+        threaded_image: for each image.
     """
 
     packed: int
     packed_image: int
     unpacked: int
     unpacked_image: int
-    unpacked_threads: int
+    threaded: int
+    threaded_image: int
 
     def resident(self, packed: bool, num_threads: int = 1, batch_size: int = 1) -> int:
         """The bytes that the network adds.
@@ -56,10 +61,8 @@ class NetworkMemory:
             num_threads: CPU threads.
             batch_size: images that run at once.
         """
-        if packed:
-            return self.packed + batch_size * self.packed_image
-        threads = self.unpacked_threads if num_threads > 1 else 0
-        return self.unpacked + batch_size * self.unpacked_image + threads
+        way = "packed" if packed else "unpacked" if num_threads == 1 else "threaded"
+        return getattr(self, way) + batch_size * getattr(self, f"{way}_image")
 
 
 def fixed_memory(format: str, ways: Collection[bool]) -> int:
@@ -94,41 +97,39 @@ def memory_facts(content: bytes) -> dict[str, int]:
 
 def _network_memory(structure, file_bytes: int) -> NetworkMemory:
     tensors, operations = structure.tensors, structure.operations
-    weights = pointers = matrix = blocks = 0
-    multiplied = rows = 0  # int8: the largest weights with what they multiply, and that alone
-    patches = {}  # {position of an operation: bytes of the matrix that its kernel multiplies}
+    weights = pointers = 0
+    float_weights = largest = 0  # bytes of all float kernels, and of the largest
+    multiplied = 0  # the most bytes of int8 weights with the patches that they are multiplied by
+    patches = {_FLOAT: {}, _INT8: {}}  # {kind: {position of an operation: bytes of its patches}}
     for position, operation in enumerate(operations):
         if operation.code != _CONVOLUTION and operation.code not in _DENSE:
             continue
         images, kernel = (tensors[number] for number in operation.inputs[:2])
         weights += sum(tensors[number].bytes for number in operation.inputs[1:])
-        size = kernel.bytes // kernel.shape[0] if kernel.shape else kernel.bytes  # of one filter
-        image_sized = 0
+        own = 0
         if operation.code == _CONVOLUTION:
             output = tensors[operation.outputs[0]].shape
-            pixels = math.prod(output[1:-1])
-            window = math.prod(kernel.shape[1:-1])
+            pixels, window = math.prod(output[1:-1]), math.prod(kernel.shape[1:-1])
             if window > 1 or images.shape[1:-1] != output[1:-1]:
-                patches[position] = image_sized = pixels * size
+                own = pixels * kernel.bytes // math.prod(kernel.shape[:1])
+                patches.get(kernel.kind, {})[position] = own
                 pointers += _POINTER * pixels * window
         if kernel.kind == _INT8:
-            multiplied = max(multiplied, kernel.bytes + image_sized)
-            rows = max(rows, image_sized)
+            multiplied = max(multiplied, kernel.bytes + own)
         elif kernel.kind == _FLOAT and operation.code == _CONVOLUTION:
-            matrix += kernel.bytes
-            blocks = max(blocks, kernel.bytes)
-    maps = _most_alive(structure, {})
+            float_weights += kernel.bytes
+            largest = max(largest, kernel.bytes)
+    most_float, most_int8 = (max(patches[kind].values(), default=0) for kind in (_FLOAT, _INT8))
+    multiplied = int(_INT8_SHARE * multiplied)
+    unpacked = file_bytes + _RECORDS + _RECORD * len(operations) + multiplied - most_int8
+    blocks = int(_BLOCK_SHARE * largest)
     return NetworkMemory(
         packed=file_bytes + weights + pointers + _RECORDS_PACKED + _RECORD_PACKED * len(operations),
-        packed_image=maps,
-        unpacked=file_bytes
-        + _RECORDS
-        + _RECORD * len(operations)
-        + min(int(_BLOCK_SHARE * blocks), _MOST_BLOCKS)
-        + multiplied
-        - rows,
-        unpacked_image=_most_alive(structure, patches) + rows,
-        unpacked_threads=matrix,
+        packed_image=_most_alive(structure, {}),
+        unpacked=max(unpacked + min(blocks, _MOST_BLOCKS), 0),
+        unpacked_image=_most_alive(structure, patches[_FLOAT] | patches[_INT8]) + most_int8,
+        threaded=max(unpacked + float_weights + min(blocks + most_float, _MOST_BLOCKS_THREADED), 0),
+        threaded_image=_most_alive(structure, patches[_INT8]) + most_int8 + most_float // 5,
     )
 
 

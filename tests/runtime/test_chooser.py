@@ -18,7 +18,7 @@ MEGABYTE = 10**6
 
 
 def network(task, level, packed, unpacked, accuracy, multiply_adds):
-    memory = NetworkMemory(packed * MEGABYTE, 0, unpacked * MEGABYTE, 0, 0)
+    memory = NetworkMemory(packed * MEGABYTE, 0, unpacked * MEGABYTE, 0, 0, 0)
     return ExportedNetwork(
         f"{task}{level}", "litert", task, level, "float32", "logits", 7, 9, accuracy, "0" * 64,
         multiply_adds=multiply_adds, memory=memory,
