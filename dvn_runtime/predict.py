@@ -33,11 +33,10 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--export_dir", required=True, help="Export folder with manifest.json.")
     parser.add_argument("--task", required=True, help="Task whose classes the images belong to.")
-    budgets = parser.add_mutually_exclusive_group()
-    budgets.add_argument(
+    parser.add_argument(
         "--budget", help="Bytes of files, such as 8MB, or '1.5M params'. Default: no limit."
     )
-    budgets.add_argument(
+    parser.add_argument(
         "--resident", help="Resident memory that the networks may add, such as 8MB, instead."
     )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads. Default: 1.")

@@ -26,6 +26,7 @@ class Moment:
         resident_bytes: growth of the process's resident memory since before the first network.
         accuracy: {task: accuracy of its loaded network}.
         predictions: the number of images classified since the record began.
+        predicted_bytes: what `resident_bytes` should be by the plan; None if it does not say.
     """
 
     seconds: float
@@ -34,6 +35,7 @@ class Moment:
     resident_bytes: int
     accuracy: dict[str, float]
     predictions: int
+    predicted_bytes: int | None = None
 
 
 def record_budgets(
@@ -41,6 +43,7 @@ def record_budgets(
     budgets: Sequence[str | int],
     seconds: float = 2.0,
     interval: float = 0.05,
+    resident: bool = False,
     **options,
 ) -> list[Moment]:
     """Applies budgets to a predictor one after another, while a thread keeps predicting.
@@ -50,6 +53,7 @@ def record_budgets(
         budgets: budgets in bytes, in the forms that `BudgetedPredictor` takes.
         seconds: the time to keep each budget.
         interval: the time between two moments, in seconds.
+        resident: whether the budgets limit resident memory, and not the bytes of files.
         **options: further arguments of `BudgetedPredictor`.
 
     Returns:
@@ -62,11 +66,12 @@ def record_budgets(
         raise UserError("a record of memory needs budgets, in bytes: give some such as 8MB,4MB")
     import_litert()  # its own memory is not that of a network
     base = resident_memory()
-    with BudgetedPredictor(export_dir, budgets[0], **options) as predictor:
+    measure = "resident" if resident else "budget"
+    with BudgetedPredictor(export_dir, **{measure: budgets[0]}, **options) as predictor:
         load = _Load(predictor)
         moments, started = [], time.monotonic()
         for position, budget in enumerate(budgets):
-            predictor.set_budget(budget)
+            predictor.set_budget(**{measure: budget})
             while time.monotonic() - started < (position + 1) * seconds:
                 plan = predictor.plan()
                 moments.append(
@@ -77,6 +82,7 @@ def record_budgets(
                         resident_bytes=resident_memory() - base,
                         accuracy={task: n.accuracy for task, n in plan.networks.items()},
                         predictions=load.predictions,
+                        predicted_bytes=plan.resident,
                     )
                 )
                 time.sleep(interval)
