@@ -36,6 +36,8 @@ class Costs:
         format: the format of the networks.
         num_threads: CPU threads of a prediction.
         memory: {network: the memory that it takes}; read for budgets of resident memory alone.
+        past: how networks have run in this process before, packed (True) or unpacked: the code
+            that ran is still resident.
     """
 
     def __init__(
@@ -44,8 +46,10 @@ class Costs:
         format: str,
         num_threads: int,
         memory: Mapping[ExportedNetwork, NetworkMemory],
+        past: Collection[bool] = (),
     ):
         self.budget = budget
+        self.past = frozenset(past)
         self._format = format
         self._num_threads = num_threads
         self._memory = memory
@@ -58,15 +62,22 @@ class Costs:
             return choice.network.parameters
         return choice.network.bytes
 
+    def without_past(self) -> "Costs":
+        """The costs in a process that has not run a network yet."""
+        return Costs(self.budget, self._format, self._num_threads, self._memory)
+
     def fixed(self, ways: Collection[bool]) -> int:
         """What LiteRT itself takes of the budget, for networks packed (True), unpacked or both."""
-        return fixed_memory(self._format, ways) if self.budget.measure == RESIDENT else 0
+        if self.budget.measure != RESIDENT:
+            return 0
+        return fixed_memory(self._format, self.past.union(ways))
 
     def limit(self, choices: Collection[Choice]) -> int | None:
         """The most that the costs of some networks may add up to; None is no limit."""
         if self.budget.limit is None:
             return None
-        return self.budget.limit - self.fixed({choice.packed for choice in choices})
+        ways = {choice.packed for choice in choices}
+        return self.budget.limit - self.without_past().fixed(ways)
 
 
 def choose_networks(
@@ -118,6 +129,10 @@ def choose_networks(
             errors.append(error)
         else:
             found.append(chosen)
+    if not found and costs.past:
+        # Code that is not needed any more must not keep a budget from being met: the system
+        # drops its pages when memory is short.
+        return choose_networks(networks, costs.without_past(), wishes, optional, known_tasks)
     if not found:
         raise min(errors, key=lambda error: error.least)
     best = max(found, key=lambda chosen: _worth(chosen, wishes.weights))

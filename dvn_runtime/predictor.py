@@ -211,7 +211,7 @@ class BudgetedPredictor:
     def _load_for(self, budget: Budget) -> list[str]:
         """As `_change_budget`, for a thread that holds the lock."""
         reasons = self._learn_memory() if budget.measure == RESIDENT else []
-        costs = Costs(budget, self._format, self._num_threads, self._memory)
+        costs = Costs(budget, self._format, self._num_threads, self._memory, self._ways)
         wanted = self._choose(costs)
         with self._pool.changing():
             self._budget = budget

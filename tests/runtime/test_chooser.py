@@ -93,7 +93,7 @@ def test_packing_goes_where_it_saves_most_time():
     # Room for one packed network: the one of more multiply-adds.
     assert choose((networks, 19 * MEGABYTE, {}, None, ())) == {("a1", False), ("b1", True)}
     assert choose((networks, 22 * MEGABYTE, {}, None, ())) == {("a1", True), ("b1", True)}
-    assert choose((networks, 13 * MEGABYTE, {}, None, ())) == {("a1", False), ("b1", False)}
+    assert choose((networks, 14 * MEGABYTE, {}, None, ())) == {("a1", False), ("b1", False)}
 
 
 def test_accuracy_comes_before_packing():
@@ -115,3 +115,22 @@ def test_eight_tasks_of_eight_levels_are_few_enough():
 def test_budgets_that_exclude_each_other_or_are_none(arguments):
     with pytest.raises(UserError):
         parse_budgets(*arguments)
+
+
+def test_code_that_stays_counts_as_long_as_the_budget_can_be_kept():
+    networks = [network("a", 1, 9, 4, 0.5, 1), network("a", 2, 99, 6, 0.6, 1)]
+    memory = {one: one.memory for one in networks}
+
+    def level(limit, past):
+        budget = parse_budgets(None, limit)
+        costs = Costs(budget, "litert", 1, memory, past)
+        [choice] = choose_networks(networks, costs, Wishes(None, None, None), (), "a").values()
+        return choice.network.level
+
+    fresh, both = (fixed_memory("litert", ways) for ways in ([False], [False, True]))
+    assert level(6 * MEGABYTE + fresh, ()) == 2
+    assert level(6 * MEGABYTE + fresh, (True, False)) == 1
+    assert level(6 * MEGABYTE + both, (True, False)) == 2
+    assert level(4 * MEGABYTE + fresh, (True, False)) == 1  # rather than none
+    with pytest.raises(SmallBudgetError, match=f"give at least {4 * MEGABYTE + fresh} bytes"):
+        level(4 * MEGABYTE + fresh - 1, (True, False))
