@@ -48,7 +48,7 @@ class BudgetedPredictor:
         num_threads: CPU threads of a prediction, from 1 to 128.
         pack_weights: runs the networks with XNNPACK, which keeps a second, rearranged copy of
             the weights: resident memory was measured at about twice the file size, and speed
-            at 2.7 times that of LiteRT's built-in kernels, which run without a copy. None lets
+            at four times that of LiteRT's built-in kernels, which run without a copy. None lets
             the planner decide under `resident`, network by network: accuracy comes first, then
             speed. Under `budget`, None packs all networks.
         key: the public key that must have signed the export: a PEM file, or the key's bytes.

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from runtime.shaped_exports import untrained_export
+from runtime.shaped_exports import SHAPES, untrained_export
 
 from dvn_runtime import BudgetedPredictor, benchmark
 from dvn_runtime.errors import UserError
@@ -20,11 +20,6 @@ OLD_EXPORT = pathlib.Path(__file__).parent / "export_0.1.0"
 on_linux = pytest.mark.skipif(
     not pathlib.Path("/proc/self/statm").exists(), reason="reads /proc/self/statm"
 )
-J1_DATASETS = ("cifar10/Task.dataset", "cifar100/Task.dataset")
-SHAPES = {
-    "J1": ("gin/j1_cifar.gin", "cifar100", J1_DATASETS, 100, 32),
-    "J2": ("gin/j2_tiny.gin", "tiny_imagenet_1", ("Task.dataset",), 200, 64),
-}
 
 
 def with_memory(export) -> None:
@@ -39,7 +34,7 @@ def with_memory(export) -> None:
 @on_linux
 @pytest.mark.parametrize("shape", SHAPES)
 def test_prediction_is_within_a_tenth_of_what_a_process_holds(shape, tmp_path):
-    export = untrained_export(*SHAPES[shape], tmp_path)
+    export = untrained_export(shape, tmp_path)
     levels = {"J1": 2, "J2": 4}[shape]
     command = [str(export), "--repeats=1", f"--json={tmp_path / 'figures.json'}"]
     assert benchmark.main(command) == 0
