@@ -251,10 +251,10 @@ def _table(rows: list[dict], figures: dict) -> str:
     )
     if before:
         text.append(f"A process without a network: {_megabytes(min(before))} MB")
-    return printable_lines(text)
+    return _printable_lines(text)
 
 
-def printable_lines(lines: list[str]) -> str:
+def _printable_lines(lines: list[str]) -> str:
     """Lines without characters that steer a terminal; names may come from a stranger's file."""
     return "\n".join(printable(part) for line in lines for part in line.split("\n"))
 
