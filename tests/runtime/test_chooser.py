@@ -11,6 +11,7 @@ from dvn_runtime.budget import parse_budgets
 from dvn_runtime.chooser import Costs, Wishes, choose_networks
 from dvn_runtime.errors import UserError
 from dvn_runtime.manifest import ExportedNetwork
+from dvn_runtime.plan import Choice
 from dvn_runtime.planner import SmallBudgetError
 from dvn_runtime.resident import NetworkMemory, fixed_memory
 
@@ -134,3 +135,14 @@ def test_code_that_stays_counts_as_long_as_the_budget_can_be_kept():
     assert level(4 * MEGABYTE + fresh, (True, False)) == 1  # rather than none
     with pytest.raises(SmallBudgetError, match=f"give at least {4 * MEGABYTE + fresh} bytes"):
         level(4 * MEGABYTE + fresh - 1, (True, False))
+
+
+def test_the_limit_of_networks_leaves_room_for_litert():
+    one = network("a", 1, 9, 5, 0.5, 1)
+    for ways in ([True], [False], [True, False]):
+        costs = Costs(parse_budgets(None, "20MB"), "litert", 1, {one: one.memory}, [True])
+        choices = [Choice(one, packed) for packed in ways]
+        assert costs.limit(choices) == 20 * MEGABYTE - fixed_memory("litert", ways)
+    files = Costs(parse_budgets("20MB", None), "litert", 1, {})
+    assert files.limit([Choice(one, True)]) == 20 * MEGABYTE
+    assert files.of(Choice(one, True)) == one.bytes
