@@ -5,7 +5,6 @@
 prints a table, with XNNPACK's packed weights and without. It needs no training packages.
 """
 
-import argparse
 import json
 import platform
 import sys
@@ -77,8 +76,8 @@ def run(argv: list[str]) -> int:
     return program.run(main, argv, "nothing of what was measured is kept")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> program.Parser:
+    parser = program.Parser(
         prog="python -m dvn_runtime.benchmark",
         description=__doc__.partition("\n")[0],
         epilog="Memory is what a process of its own grows by when it runs the network; MB are "

@@ -5,7 +5,6 @@
 prints the three most probable classes of each image.
 """
 
-import argparse
 import sys
 import warnings
 
@@ -28,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     from dvn_runtime.manifest import SUPPORTED_FORMATS
 
-    parser = argparse.ArgumentParser(
+    parser = program.Parser(
         prog="python -m dvn_runtime.predict", description=__doc__.partition("\n")[0]
     )
     parser.add_argument("--export_dir", required=True, help="Export folder with manifest.json.")

@@ -1,5 +1,6 @@
 """How the device's programs end: with one line, whatever happens, and a status that says why."""
 
+import argparse
 import os
 import sys
 import traceback
@@ -10,6 +11,13 @@ from dvn_runtime.errors import LINE_LIMIT, UserError, one_line, was_interrupted
 _UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
 _INTERRUPTED = 130
 _READER_GONE = 141
+
+
+class Parser(argparse.ArgumentParser):
+    """Parses arguments as argparse does, but a wrong one is a `UserError` of one line."""
+
+    def error(self, message: str):
+        raise UserError(f"{message} (--help lists the arguments)")
 
 
 def run(main: Callable[[list[str]], int], argv: list[str], interrupted: str) -> int:

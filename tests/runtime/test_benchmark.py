@@ -89,6 +89,9 @@ def test_batches_give_the_answers_of_single_images(pristine):
         (["--task=letters"], "unknown task 'letters'; there are colours, digits"),
         (["--level=9"], "holds no LiteRT network of level 9"),
         (["--key=absent.pem"], "absent.pem"),
+        (["--threads=1.5"], "argument --threads: invalid int value: '1.5' (--help lists"),
+        (["--packed=maybe"], "argument --packed: invalid choice: 'maybe'"),
+        (["--unknown"], "unrecognized arguments: --unknown"),
     ],
 )
 def test_bad_arguments_are_one_line(pristine, capsys, arguments, message):
@@ -96,6 +99,15 @@ def test_bad_arguments_are_one_line(pristine, capsys, arguments, message):
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1
     assert err.startswith("error: ") and message in err
+
+
+def test_help_explains_the_figures(capsys):
+    with pytest.raises(SystemExit) as ended:
+        benchmark.run(["--help"])
+    assert not ended.value.code
+    out = capsys.readouterr().out
+    for word in ("--batch", "--json FILE", "a process of its own", "80 % of the runs"):
+        assert word in " ".join(out.split())
 
 
 def test_no_export_is_one_line(tmp_path, capsys):

@@ -74,6 +74,14 @@ def test_a_budget_of_resident_memory(pristine, photo, capsys):
     assert "colours: level 3" in err and ", packed" in err
 
 
+def test_arguments_that_cannot_be_parsed_are_one_line(pristine, photo, capsys):
+    arguments = [f"--export_dir={pristine.folder}", "--task=colours", str(photo)]
+    for wrong in ("--threads=1.5", "--unknown"):
+        assert predict.run([*arguments, wrong]) == 1
+        out, err = capsys.readouterr()
+        assert out == "" and err.count("\n") == 1 and err.startswith("error: ")
+
+
 def test_an_unknown_task_is_one_line(pristine, photo, capsys):
     assert run(pristine, photo, task="letters") == 1
     assert "task 'letters'; there are colours, digits" in capsys.readouterr().err
