@@ -33,9 +33,13 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     if not 1 <= args.repeats <= _MOST_REPEATS:
         raise UserError(f"--repeats must be from 1 to {_MOST_REPEATS:,}, not {args.repeats}")
+    from dvn_runtime.files import check_target, write_text
     from dvn_runtime.manifest import read_manifest
     from dvn_runtime.network import checked_batch_size, checked_threads, import_litert
 
+    writes = args.json not in (None, "-")
+    if writes:
+        check_target(args.json)  # before minutes of measuring
     import_litert()
     options = {
         "num_threads": checked_threads(args.threads),
@@ -63,9 +67,7 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps(figures, indent=2))
     else:
         print(_table(rows, figures))
-    if args.json not in (None, "-"):
-        from dvn_runtime.files import write_text
-
+    if writes:
         write_text(args.json, json.dumps(figures, indent=2) + "\n")
         print(f"Wrote {args.json}", file=sys.stderr)
     return status

@@ -64,19 +64,46 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     Raises:
         UserError: if it cannot be written; an old file of this name is still there.
     """
-    path = pathlib.Path(path)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    check_target(path)
+    path, partial = pathlib.Path(path), None
     try:
+        partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
         with open(partial, "x", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot write {path}: {getattr(error, 'strerror', error)}") from None
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
     finally:
-        with contextlib.suppress(OSError, ValueError):
-            partial.unlink(missing_ok=True)
+        if partial is not None:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+
+
+def check_target(path: str | os.PathLike) -> None:
+    """Checks that a file can be written, as far as that can be told before it is.
+
+    Args:
+        path: the file.
+
+    Raises:
+        UserError: if its folder is missing, or something else than a regular file has its name.
+    """
+    try:
+        path = pathlib.Path(path)
+        if "\0" in str(path):
+            raise ValueError("embedded null byte")
+        if path.exists() and not path.is_file():  # to replace a device would remove it
+            raise UserError(f"cannot write {path}: it is not a regular file")
+        if not path.with_name("x").parent.is_dir():
+            raise UserError(f"cannot write {path}: its folder does not exist")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+    except UserError:
+        raise
+    except ValueError as error:  # no name, or that byte in it
+        raise UserError(f"{shown(path)} is no path to write to: {error}") from None
 
 
 def read_json(path: str | os.PathLike, limit: int = JSON_LIMIT):
