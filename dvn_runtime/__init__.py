@@ -2,12 +2,13 @@
 
     from dvn_runtime import BudgetedPredictor
 
-    predictor = BudgetedPredictor("export", budget="8MB")
+    predictor = BudgetedPredictor("export", resident="8MB")
     probabilities = predictor.predict("cifar10", images)
-    predictor.set_budget("4MB")  # at any time, from any thread
+    predictor.set_budget(resident="6MB")  # at any time, from any thread
 
 It runs exported LiteRT files. It needs NumPy, Pillow and `ai-edge-litert`, but neither
-TensorFlow nor Keras. `python -m dvn_runtime.predict` classifies image files.
+TensorFlow nor Keras. `python -m dvn_runtime.predict` classifies image files, and
+`python -m dvn_runtime.benchmark` measures an export on the device.
 """
 
 import importlib

@@ -9,6 +9,7 @@ from dvn_runtime.errors import UserError, shown
 
 BYTES = "bytes"
 PARAMETERS = "parameters"
+RESIDENT = "bytes of resident memory"
 
 _MOST = 10**18  # bytes or parameters
 _LONGEST = 100  # characters
@@ -36,7 +37,8 @@ class Budget:
 
     Args:
         limit: the amount; None is no limit.
-        measure: the unit of the amount, `BYTES` (of the files) or `PARAMETERS`.
+        measure: what is counted: `BYTES` (of the files), `PARAMETERS`, or `RESIDENT` (bytes that
+            the networks add to the process).
     """
 
     limit: int | None
@@ -76,6 +78,32 @@ def parse_budget(budget: "str | int | Budget | None") -> Budget:
     else:
         raise _unreadable(budget)
     return Budget(amount, measure)
+
+
+def parse_budgets(budget: "str | int | Budget | None", resident: "str | int | None") -> Budget:
+    """Parses a budget of files or parameters, or one of resident memory; not both can be given.
+
+    Args:
+        budget: as for `parse_budget`.
+        resident: in bytes, in the same forms.
+
+    Returns:
+        The budget; no limit if neither is given.
+
+    Raises:
+        UserError: as for `parse_budget`, if both are given, or if `resident` is in parameters.
+    """
+    if resident is None:
+        return parse_budget(budget)
+    if budget is not None:
+        raise UserError(
+            "budget and resident exclude each other: give budget to count the bytes of files, or "
+            "resident to count memory"
+        )
+    parsed = parse_budget(resident)
+    if parsed.measure == PARAMETERS:
+        raise UserError(f"resident takes bytes such as '8MB', not {shown(resident)}")
+    return Budget(parsed.limit, RESIDENT)
 
 
 def _parse_text(text: str) -> tuple[int, str]:

@@ -1,5 +1,9 @@
-"""Reads files that strangers may have written: regular files only, of bounded size and depth."""
+"""Reads files that strangers may have written, and writes files whole or not at all.
 
+Only regular files are read, of bounded size and depth.
+"""
+
+import contextlib
 import json
 import math
 import os
@@ -48,6 +52,58 @@ def read_bytes(path: str | os.PathLike, limit: int) -> bytes:
     if len(content) > limit:
         raise UserError(f"{path} grew while it was read: wait until it is written, and try again")
     return content
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Writes a text file whole or not at all: a file of that name is replaced at the end.
+
+    Args:
+        path: the file.
+        text: its content.
+
+    Raises:
+        UserError: if it cannot be written; an old file of this name is still there.
+    """
+    check_target(path)
+    path, partial = pathlib.Path(path), None
+    try:
+        partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+        with open(partial, "x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+    finally:
+        if partial is not None:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+
+
+def check_target(path: str | os.PathLike) -> None:
+    """Checks that a file can be written, as far as that can be told before it is.
+
+    Args:
+        path: the file.
+
+    Raises:
+        UserError: if its folder is missing, or something else than a regular file has its name.
+    """
+    try:
+        path = pathlib.Path(path)
+        if "\0" in str(path):
+            raise ValueError("embedded null byte")
+        if path.exists() and not path.is_file():  # to replace a device would remove it
+            raise UserError(f"cannot write {path}: it is not a regular file")
+        if not path.with_name("x").parent.is_dir():
+            raise UserError(f"cannot write {path}: its folder does not exist")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+    except UserError:
+        raise
+    except ValueError as error:  # no name, or that byte in it
+        raise UserError(f"{shown(path)} is no path to write to: {error}") from None
 
 
 def read_json(path: str | os.PathLike, limit: int = JSON_LIMIT):

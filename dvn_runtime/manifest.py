@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from dvn_runtime.errors import UserError, shown
 from dvn_runtime.files import JSON_LIMIT, parse_json, read_bytes
+from dvn_runtime.resident import NetworkMemory
 from dvn_runtime.signature import Key, check_signature
 
 MANIFEST_FILE = "manifest.json"
@@ -17,6 +18,7 @@ FORMAT_VERSION = 1
 SUPPORTED_FORMATS = ("litert", "litert_int8")
 # Larger than any network that a device can run, and small enough to count bytes with.
 _MOST_BYTES = 2**31
+_MOST_MEMORY = 2**36  # bytes
 _MOST_VALUES = 2**28  # of one image
 _MOST_CLASSES = 2**20
 
@@ -55,6 +57,9 @@ class ExportedNetwork:
         sha256: SHA-256 of the file, in lower-case hexadecimal digits.
         network_sha256: that of the network alone, without the description that follows it; None
             in exports of versions before 0.4.
+        multiply_adds: the number of multiply-adds for one image; None in exports of versions
+            before 0.5.
+        memory: the resident memory that it takes; None in exports of versions before 0.5.
     """
 
     file: str
@@ -68,6 +73,8 @@ class ExportedNetwork:
     accuracy: float | None
     sha256: str
     network_sha256: str | None = None
+    multiply_adds: int | None = None
+    memory: NetworkMemory | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,7 +198,15 @@ def _parse_network(entry: "_Entry", tasks, folder: pathlib.Path) -> ExportedNetw
         accuracy=accuracy,
         sha256=entry.get("sha256", str),
         network_sha256=entry.content.get("network_sha256"),
+        multiply_adds=entry.get("multiply_adds", int) if "multiply_adds" in entry.content else None,
+        memory=_parse_memory(entry) if "memory" in entry.content else None,
     )
+
+
+def _parse_memory(entry: "_Entry") -> NetworkMemory:
+    memory = _Entry(entry.get("memory", Mapping), f"{entry.name}, memory")
+    names = [field.name for field in dataclasses.fields(NetworkMemory)]
+    return NetworkMemory(**{name: memory.get(name, int, most=_MOST_MEMORY) for name in names})
 
 
 def _inside(folder: pathlib.Path, entry: "_Entry") -> str:

@@ -1,19 +1,22 @@
 """One exported network in memory: checked when loaded, safe to share between threads."""
 
-import ctypes
-import functools
 import hashlib
+import numbers
 import pathlib
-import sys
 import threading
 
 import numpy as np
 
 from dvn_runtime.description import check_description, read_description
-from dvn_runtime.errors import RefusedFileError, UserError, was_interrupted
+from dvn_runtime.errors import RefusedFileError, UserError, shown, was_interrupted
 from dvn_runtime.files import read_bytes
 from dvn_runtime.manifest import ExportedNetwork, ExportedTask
+from dvn_runtime.process import return_memory
+from dvn_runtime.resident import NetworkMemory, memory_facts
 from dvn_runtime.structure import check_structure
+
+_MOST_THREADS = 128
+_MOST_IMAGES = 4096
 
 
 def import_litert():
@@ -33,6 +36,37 @@ def import_litert():
     return interpreter
 
 
+def checked_threads(num_threads) -> int:
+    """A number of CPU threads, checked: LiteRT crashes or refuses every file for others.
+
+    Args:
+        num_threads: a whole number from 1 to 128.
+
+    Raises:
+        UserError: if it is something else.
+    """
+    return _checked_number("num_threads", num_threads, _MOST_THREADS)
+
+
+def checked_batch_size(batch_size) -> int:
+    """A number of images that run at once, checked.
+
+    Args:
+        batch_size: a whole number from 1 to 4096.
+
+    Raises:
+        UserError: if it is something else.
+    """
+    return _checked_number("batch_size", batch_size, _MOST_IMAGES)
+
+
+def _checked_number(name: str, number, most: int) -> int:
+    whole = isinstance(number, numbers.Integral) and not isinstance(number, bool)
+    if not whole or not 1 <= number <= most:
+        raise UserError(f"{name} must be a whole number from 1 to {most}, not {shown(number)}")
+    return int(number)
+
+
 class LoadedNetwork:
     """A LiteRT network that classifies images; threads may share it.
 
@@ -42,11 +76,12 @@ class LoadedNetwork:
         content: the bytes of the file, already checked.
         num_threads: CPU threads of a prediction.
         pack_weights: whether XNNPACK runs the network; see `BudgetedPredictor`.
+        batch_size: images that run at once; working memory grows with it.
 
     Raises:
         RefusedFileError: if LiteRT cannot load the bytes, or if the network's input or output
             is not what the manifest says.
-        UserError: if LiteRT is not installed.
+        UserError: if LiteRT is not installed, or a number is out of range.
     """
 
     def __init__(
@@ -56,8 +91,11 @@ class LoadedNetwork:
         content: bytes,
         num_threads: int = 1,
         pack_weights: bool = True,
+        batch_size: int = 1,
     ):
         self.network = network
+        num_threads = checked_threads(num_threads)
+        self._batch_size = checked_batch_size(batch_size)
         litert = import_litert()
         resolvers = litert.OpResolverType
         resolver = resolvers.AUTO if pack_weights else resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
@@ -67,17 +105,23 @@ class LoadedNetwork:
                 num_threads=num_threads,
                 experimental_op_resolver_type=resolver,
             )
+            inputs = self._interpreter.get_input_details()
+            if self._batch_size > 1:
+                for port in inputs:
+                    shape = [self._batch_size, *port["shape"][1:]]
+                    self._interpreter.resize_tensor_input(port["index"], shape)
             self._interpreter.allocate_tensors()
             inputs = self._interpreter.get_input_details()
             outputs = self._interpreter.get_output_details()
         except Exception as error:  # it raises errors of many kinds
             raise _refusal(network, "load", error) from None
-        self._input = self._port("input", inputs, (1, *task.image_shape), network.dtype)
-        self._output = self._port("output", outputs, (1, task.num_classes), None)
+        shape = (self._batch_size, *task.image_shape)
+        self._input = self._port("input", inputs, shape, network.dtype)
+        self._output = self._port("output", outputs, (self._batch_size, task.num_classes), None)
         self._lock = threading.Lock()  # an Interpreter must not be shared between threads
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """Classifies images, one at a time so that memory does not grow with their number.
+        """Classifies images, `batch_size` at a time: memory does not grow with their number.
 
         Args:
             images: (n, height, width, channels), pixels 0..255.
@@ -89,10 +133,15 @@ class LoadedNetwork:
             RefusedFileError: if LiteRT cannot run the network.
         """
         outputs = np.empty((len(images), self._output["shape"][1]), np.float32)
-        for i, image in enumerate(images):
-            pixels = _quantize(image[np.newaxis], self._input)
+        for start in range(0, len(images), self._batch_size):
+            batch = images[start : start + self._batch_size]
+            count = len(batch)
+            if count < self._batch_size:
+                batch = np.resize(batch, (self._batch_size, *batch.shape[1:]))
+            pixels = _quantize(batch, self._input)
             try:
-                outputs[i] = _dequantize(self._invoke(pixels)[0], self._output)
+                answers = _dequantize(self._invoke(pixels), self._output)
+                outputs[start : start + count] = answers[:count]
             except MemoryError:  # not the file's fault
                 raise UserError("there is not enough memory to classify an image") from None
             except Exception as error:  # the interpreter raises errors of many kinds
@@ -137,11 +186,40 @@ def open_network(
         folder: the export folder.
         network: the file's entry in the manifest.
         task: its task.
-        **options: `num_threads` and `pack_weights` of `LoadedNetwork`.
+        **options: `num_threads`, `pack_weights` and `batch_size` of `LoadedNetwork`.
 
     Raises:
         RefusedFileError: if the file is missing, damaged, or another network.
     """
+    content = _read_checked(folder, network, task)
+    return LoadedNetwork(network, task, content, **options)
+
+
+def estimate_memory(
+    folder: pathlib.Path, network: ExportedNetwork, task: ExportedTask
+) -> NetworkMemory:
+    """The memory that a network takes: as the manifest says, or told from its file.
+
+    Args:
+        folder: the export folder.
+        network: the file's entry in the manifest.
+        task: its task.
+
+    Raises:
+        RefusedFileError: if the manifest does not say it, and the file is refused.
+    """
+    if network.memory is not None:
+        return network.memory
+    content = _read_checked(folder, network, task)
+    try:
+        return NetworkMemory(**memory_facts(content))
+    finally:
+        del content
+        return_memory()
+
+
+def _read_checked(folder: pathlib.Path, network: ExportedNetwork, task: ExportedTask) -> bytes:
+    """The bytes of a file that is what the manifest says, or `RefusedFileError`."""
     path = folder / network.file
     try:
         # Size first, to refuse a file that has grown to gigabytes without reading it.
@@ -168,29 +246,12 @@ def open_network(
         check_structure(memoryview(content)[: description.network_bytes])
     except UserError as error:
         raise RefusedFileError(f"{network.file}: {error}") from None
-    return LoadedNetwork(network, task, content, **options)
+    return content
 
 
 def _refusal(network: ExportedNetwork, what: str, error: Exception) -> RefusedFileError:
     reason = " ".join(str(error).split()) or type(error).__name__
     return RefusedFileError(f"{network.file}: LiteRT cannot {what} it: {reason:.300}")
-
-
-def return_memory() -> None:
-    """Returns freed memory to the operating system, if the C library is glibc.
-
-    glibc keeps freed blocks for later use: without this call, a process that freed a network of
-    38 MB kept 36 MB of it resident.
-    """
-    if trim := _malloc_trim():
-        trim(0)
-
-
-@functools.cache
-def _malloc_trim():
-    if not sys.platform.startswith("linux"):
-        return None
-    return getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl lacks it, and keeps little
 
 
 def _quantize(pixels: np.ndarray, port: dict) -> np.ndarray:

@@ -7,6 +7,9 @@ applications to the knapsack problem", JACM 1974): split the tasks into two halv
 combinations of each half that a cheaper one equals or beats, and walk along both halves once to
 find the best pair. For 8 tasks of 8 levels that is at most 2 x 9^4 combinations.
 
+A second aim breaks ties of accuracy: the least sum of delays. Both sums make one whole number, in
+which a delay never outweighs accuracy, so that the search stays as it is.
+
 Pure Python, without files or networks.
 """
 
@@ -30,12 +33,28 @@ class Option:
         level: its memory level, from 1.
         cost: its share of the budget, in bytes or parameters.
         accuracy: its accuracy on the test split, 0..1.
+        packed: whether it runs with packed weights; one level may be offered both ways.
+        delay: what running it this way costs in time, such as multiply-adds; at least 0.
     """
 
     task: str
     level: int
     cost: int
     accuracy: float
+    packed: bool = True
+    delay: int = 0
+
+
+class SmallBudgetError(UserError):
+    """Raised for a budget that no choice keeps.
+
+    Attributes:
+        least: the smallest budget that suffices.
+    """
+
+    def __init__(self, message: str, least: int):
+        super().__init__(message)
+        self.least = least
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -43,7 +62,7 @@ class _Combination:
     """A choice for some of the tasks; sorts by cost, then by loss."""
 
     cost: int
-    loss: int  # the negative weighted sum of accuracies, scaled to a whole number
+    loss: int  # the negative weighted sum of accuracies, and the delays below it
     choice: tuple[int, ...]  # the position of each task's option, -1 for none
 
     def __add__(self, other: "_Combination") -> "_Combination":
@@ -60,11 +79,12 @@ def choose_levels(
     optional: Collection[str] = (),
     measure: str = "bytes",
     known_tasks: Collection[str] | None = None,
+    fixed: int = 0,
 ) -> dict[str, Option]:
     """Chooses a network for each task so that the weighted sum of accuracies is greatest.
 
-    The result is deterministic: of equally good choices it is the cheapest, and of equally
-    cheap ones the first in the order of `options`.
+    The result is deterministic: of equally accurate choices it is the one of the least delay, of
+    those the cheapest, and of equally cheap ones the first in the order of `options`.
 
     Args:
         options: the networks to choose from.
@@ -75,13 +95,15 @@ def choose_levels(
         measure: what costs are counted in, for messages.
         known_tasks: the tasks that `weights`, `minimum_accuracy` and `optional` may name; None
             stands for the tasks of `options`.
+        fixed: the part of the budget that every choice takes, whichever networks are in it.
 
     Returns:
         {task: option} in the order of `options`, without the tasks that are left out.
 
     Raises:
-        UserError: if the budget is too small (the message gives the smallest that suffices), if
-            no network of a task reaches its minimum accuracy, or if an argument is invalid.
+        SmallBudgetError: if the budget is too small; the message gives the smallest that suffices.
+        UserError: if no network of a task reaches its minimum accuracy, or if an argument is
+            invalid.
     """
     tasks = list(dict.fromkeys(option.task for option in options))
     known = tasks if known_tasks is None else known_tasks
@@ -101,13 +123,14 @@ def choose_levels(
                 f"best has {best:.4g}: lower the minimum, or make the task optional"
             )
     required = [task for task in tasks if task not in optional]
-    _check_feasible({task: alternatives[task] for task in required}, budget, measure)
+    _check_feasible({task: alternatives[task] for task in required}, budget, measure, fixed)
 
-    values = _whole_values(alternatives, weights)
+    losses = _losses(alternatives, weights)
     per_task = [
-        _combinations_of_task(alternatives[task], values[task], task in optional) for task in tasks
+        _combinations_of_task(alternatives[task], losses[task], task in optional) for task in tasks
     ]
-    best = _best_pair(per_task, math.inf if budget is None else budget)
+    # Without any network, nothing is taken: a budget below the fixed part may still be kept.
+    best = _best_pair(per_task, math.inf if budget is None else max(budget - fixed, 0))
     return {
         task: alternatives[task][position]
         for task, position in zip(tasks, best.choice, strict=True)
@@ -153,32 +176,48 @@ def _per_task(tasks, given, default, what, greatest) -> dict[str, float]:
     return numbers_of
 
 
-def _check_feasible(alternatives: dict[str, list[Option]], budget: int | None, measure: str):
-    least = sum(min(option.cost for option in own) for own in alternatives.values())
-    if budget is not None and least > budget:
-        raise UserError(
+def _check_feasible(
+    alternatives: dict[str, list[Option]], budget: int | None, measure: str, fixed: int
+):
+    if budget is None or not alternatives:
+        return
+    least = fixed + sum(min(option.cost for option in own) for own in alternatives.values())
+    if least > budget:
+        raise SmallBudgetError(
             f"a budget of {budget:,} {measure} is too small for {', '.join(alternatives)}: give "
-            f"at least {least} {measure} for their smallest networks, or make tasks optional"
+            f"at least {least} {measure} for their smallest networks, or make tasks optional",
+            least,
         )
 
 
-def _whole_values(alternatives, weights) -> dict[str, list[int]]:
-    """Weighted accuracies, all scaled by one number that makes them whole.
+def _losses(alternatives, weights) -> dict[str, list[int]]:
+    """What each option loses: whole numbers that rank first by accuracy, then by delay.
 
-    Sums of floats depend on their order: rounding would make equally good choices differ.
+    Sums of floats depend on their order: rounding would make equally good choices differ. So all
+    weighted accuracies are scaled by one number that makes them whole, and then by more than all
+    delays together.
     """
     exact = {
         task: [Fraction(str(weights[task])) * Fraction(str(option.accuracy)) for option in own]
         for task, own in alternatives.items()
     }
     scale = math.lcm(*(value.denominator for values in exact.values() for value in values))
-    return {task: [int(value * scale) for value in values] for task, values in exact.items()}
+    scale *= 1 + sum(
+        max((option.delay for option in own), default=0) for own in alternatives.values()
+    )
+    return {
+        task: [
+            option.delay - int(value * scale)
+            for option, value in zip(own, exact[task], strict=True)
+        ]
+        for task, own in alternatives.items()
+    }
 
 
-def _combinations_of_task(own, values, may_be_left_out) -> list[_Combination]:
+def _combinations_of_task(own, losses, may_be_left_out) -> list[_Combination]:
     combinations = [
-        _Combination(option.cost, -value, (position,))
-        for position, (option, value) in enumerate(zip(own, values, strict=True))
+        _Combination(option.cost, loss, (position,))
+        for position, (option, loss) in enumerate(zip(own, losses, strict=True))
     ]
     if may_be_left_out:
         combinations.append(_Combination(0, 0, (-1,)))

@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 
 from dvn_runtime.errors import RefusedFileError, UserError
-from dvn_runtime.manifest import ExportedNetwork
 from dvn_runtime.network import LoadedNetwork
+from dvn_runtime.plan import Choice
 
 
 class NetworkPool:
@@ -17,15 +17,15 @@ class NetworkPool:
     not be loaded beside it for lack of memory, new predictions of the task wait for that.
 
     Args:
-        load: loads a network, or raises `RefusedFileError`.
+        load: loads a chosen network, or raises `RefusedFileError`.
     """
 
-    def __init__(self, load: Callable[[ExportedNetwork], LoadedNetwork]):
+    def __init__(self, load: Callable[[Choice], LoadedNetwork]):
         self._load = load
         # Guards all attributes below, and is notified of every change. Not held while a network
         # loads or runs.
         self._changed = threading.Condition()
-        self._serving: dict[str, LoadedNetwork] = {}
+        self._serving: dict[str, tuple[Choice, LoadedNetwork]] = {}
         self._borrowers: dict[LoadedNetwork, int] = {}  # includes those about to be freed
         self._changing = False
         self._closed = False
@@ -44,7 +44,7 @@ class NetworkPool:
             # During a change, a task may be without a network until its successor is loaded.
             self._changed.wait_for(lambda: task in self._serving or not self._changing)
             self._check_open()
-            network = self._serving.get(task)
+            _, network = self._serving.get(task, (None, None))
             if network:
                 self._borrowers[network] += 1
         try:
@@ -55,10 +55,10 @@ class NetworkPool:
                     self._borrowers[network] -= 1
                     self._changed.notify_all()
 
-    def serving(self) -> dict[str, ExportedNetwork]:
-        """{task: the network that answers its predictions now}."""
+    def serving(self) -> dict[str, Choice]:
+        """{task: the choice that answers its predictions now}."""
         with self._changed:
-            return {task: loaded.network for task, loaded in self._serving.items()}
+            return {task: choice for task, (choice, _) in self._serving.items()}
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
@@ -75,9 +75,9 @@ class NetworkPool:
 
     def change_to(
         self,
-        wanted: Mapping[str, ExportedNetwork],
+        wanted: Mapping[str, Choice],
         limit: int | None,
-        cost: Callable[[ExportedNetwork], int],
+        cost: Callable[[Choice], int],
     ) -> dict[str, RefusedFileError]:
         """Loads and frees networks until exactly the wanted ones are in memory.
 
@@ -85,9 +85,9 @@ class NetworkPool:
         predecessor is freed. Call this inside `changing`, from one thread at a time.
 
         Args:
-            wanted: {task: its network}; together they must not exceed the limit.
+            wanted: {task: its choice}; together they must not exceed the limit.
             limit: the greatest sum of costs; None is no limit.
-            cost: gives the cost of a network.
+            cost: gives the cost of a choice.
 
         Returns:
             {task: error} for networks that were refused. Such a task keeps its network, unless
@@ -96,16 +96,16 @@ class NetworkPool:
         for task in self.serving().keys() - wanted.keys():
             self._replace(task, None)
         refused = {}
-        for task, network in sorted(wanted.items(), key=lambda item: cost(item[1])):
-            if self.serving().get(task) == network:
+        for task, choice in sorted(wanted.items(), key=lambda item: cost(item[1])):
+            if self.serving().get(task) == choice:
                 continue
-            self._make_room(network, wanted, limit, cost)
+            self._make_room(choice, wanted, limit, cost)
             try:
-                loaded = self._load(network)
+                loaded = self._load(choice)
             except RefusedFileError as error:
                 refused[task] = error
             else:
-                self._replace(task, loaded)
+                self._replace(task, (choice, loaded))
         return refused
 
     def close(self) -> None:
@@ -129,13 +129,13 @@ class NetworkPool:
             victim = arriving.task if own else max(leaving, key=lambda task: cost(serving[task]))
             self._replace(victim, None)
 
-    def _replace(self, task: str, successor: LoadedNetwork | None) -> None:
+    def _replace(self, task: str, successor: tuple[Choice, LoadedNetwork] | None) -> None:
         """Replaces the network of a task, and frees the old one once nobody borrows it."""
         with self._changed:
-            predecessor = self._serving.pop(task, None)
+            _, predecessor = self._serving.pop(task, (None, None))
             if successor:
                 self._serving[task] = successor
-                self._borrowers[successor] = 0
+                self._borrowers[successor[1]] = 0
             self._changed.notify_all()
             if predecessor is None:
                 return

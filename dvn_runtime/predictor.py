@@ -1,6 +1,5 @@
 """Predictions for several tasks under one memory budget, which may change at any time."""
 
-import numbers
 import os
 import threading
 import warnings
@@ -8,33 +7,30 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from dvn_runtime.budget import PARAMETERS, Budget, parse_budget
+from dvn_runtime.budget import RESIDENT, Budget, parse_budgets
+from dvn_runtime.chooser import Costs, Wishes, choose_networks, usable_networks
 from dvn_runtime.errors import RefusedFileError, UserError, shown
 from dvn_runtime.images import check_images
-from dvn_runtime.manifest import (
-    SUPPORTED_FORMATS,
-    ExportedNetwork,
-    ExportedTask,
-    Manifest,
-    read_manifest,
-)
-from dvn_runtime.network import open_network
-from dvn_runtime.plan import Plan
-from dvn_runtime.planner import Option, choose_levels, task_names
+from dvn_runtime.manifest import ExportedNetwork, ExportedTask, read_manifest
+from dvn_runtime.network import LoadedNetwork, checked_threads, estimate_memory, open_network
+from dvn_runtime.plan import Choice, Plan
+from dvn_runtime.planner import task_names
 from dvn_runtime.pool import NetworkPool
+from dvn_runtime.resident import fixed_memory
 from dvn_runtime.signature import Key
-
-_MOST_THREADS = 128
 
 
 class BudgetedPredictor:
     """Classifies images of several tasks with the best networks that fit a memory budget.
 
     One network is loaded for each task. The planner chooses its level, so that the weighted sum
-    of the tasks' measured accuracies is as high as the budget allows. The budget limits the
-    total size of the loaded files (or their parameters, if it is given in parameters). Not
-    counted are LiteRT's working memory, mainly feature maps, and the second copy of the weights
-    that `pack_weights` makes.
+    of the tasks' measured accuracies is as high as the budget allows.
+
+    `resident` limits the memory that the networks add to the process: the files, the second copy
+    of the weights that XNNPACK packs, feature maps, and what LiteRT itself keeps. It is what the
+    process holds while it classifies, less what it held before the first network was loaded;
+    with Python and the imported libraries that is some 40 MB. `budget` limits the total size of
+    the loaded files instead, or their parameters.
 
     All methods may be called from several threads. A file that is missing, damaged or exchanged
     is refused with a warning, and another level is loaded in its place. If none is left that
@@ -42,27 +38,32 @@ class BudgetedPredictor:
 
     Args:
         export_dir: a folder with `manifest.json`, as `experiments.export` writes it.
-        budget: "8MB", "500kB", "2MiB", a number of bytes, or "1.5M params"; None is no limit.
+        budget: the most bytes of files, as "8MB", "500kB", "2MiB" or a number, or the most
+            parameters, as "1.5M params"; None is no limit.
         format: "litert", or "litert_int8" for the quantized networks.
         weights: {task: weight of its accuracy}; the weight of other tasks is 1.
         minimum_accuracy: {task: the least accuracy to accept}, or one number for all tasks.
         optional: tasks that may be left out to spend the budget on others.
         tasks: the tasks to load networks for; None is all tasks in the folder.
-        num_threads: CPU threads of a prediction.
+        num_threads: CPU threads of a prediction, from 1 to 128.
         pack_weights: runs the networks with XNNPACK, which keeps a second, rearranged copy of
             the weights: resident memory was measured at about twice the file size, and speed
-            at 2.7 times that of LiteRT's built-in kernels, which run without a copy.
+            at four times that of LiteRT's built-in kernels, which run without a copy. None lets
+            the planner decide under `resident`, network by network: accuracy comes first, then
+            speed. Under `budget`, None packs all networks.
         key: the public key that must have signed the export: a PEM file, or the key's bytes.
             None checks no signature; see "Exports from strangers" in the guide.
+        resident: the most resident memory that the networks may add to the process, in bytes
+            as for `budget`, instead of `budget`.
 
     Raises:
-        UserError: if the export folder cannot be used, is not signed by the key, or the budget
-            is too small.
+        UserError: if the export folder cannot be used, is not signed by the key, the budget is
+            too small, or both `budget` and `resident` are given.
 
     Example:
-        >>> with BudgetedPredictor("export", budget="8MB") as predictor:
+        >>> with BudgetedPredictor("export", resident="8MB") as predictor:
         ...     probabilities = predictor.predict("cifar10", images)  # (n, 10)
-        ...     predictor.set_budget("4MB")
+        ...     predictor.set_budget(resident="6MB")
     """
 
     def __init__(
@@ -75,40 +76,32 @@ class BudgetedPredictor:
         optional: Collection[str] = (),
         tasks: Collection[str] | None = None,
         num_threads: int = 1,
-        pack_weights: bool = True,
+        pack_weights: bool | None = None,
         key: Key | None = None,
+        resident: str | int | None = None,
     ):
-        whole = isinstance(num_threads, numbers.Integral) and not isinstance(num_threads, bool)
-        if not whole or not 1 <= num_threads <= _MOST_THREADS:
-            raise UserError(
-                f"num_threads must be a whole number from 1 to {_MOST_THREADS}, "
-                f"not {shown(num_threads)}"
-            )
-        if not isinstance(pack_weights, bool | np.bool_):
-            raise UserError(f"pack_weights must be True or False, not {shown(pack_weights)}")
-        num_threads, pack_weights = int(num_threads), bool(pack_weights)
+        self._num_threads = checked_threads(num_threads)
+        if not isinstance(pack_weights, bool | np.bool_ | None):
+            raise UserError(f"pack_weights must be True, False or None, not {shown(pack_weights)}")
+        first_budget = parse_budgets(budget, resident)
+        self._format = format
         self._manifest = read_manifest(export_dir, key)
-        self._networks = _usable_networks(self._manifest, format, tasks)
+        self._networks = usable_networks(self._manifest, format, tasks)
         served = {network.task for network in self._networks}
         self._tasks = {name: t for name, t in self._manifest.tasks.items() if name in served}
-        self._weights = weights
-        self._minimum_accuracy = minimum_accuracy
+        self._wishes = Wishes(
+            weights, minimum_accuracy, None if pack_weights is None else bool(pack_weights)
+        )
+        self._memory = {n: n.memory for n in self._networks if n.memory is not None}
         self._optional = task_names(optional, "optional")
         # Replaced, never mutated: other threads may be reading it. A refused file stays refused,
         # so that not every change of the budget hashes it and warns of it again.
         self._refused: dict[ExportedNetwork, str] = {}
+        self._ways: set[bool] = set()  # how networks have run so far: packed, unpacked or both
         self._budget = Budget(None)
         self._change_lock = threading.Lock()
-        self._pool = NetworkPool(
-            lambda network: open_network(
-                self._manifest.folder,
-                network,
-                self._tasks[network.task],
-                num_threads=num_threads,
-                pack_weights=pack_weights,
-            )
-        )
-        self._warn(self._change_budget(parse_budget(budget)))
+        self._pool = NetworkPool(self._load)
+        self._warn(self._change_budget(first_budget))
 
     def predict(self, task: str, images: np.typing.ArrayLike) -> np.ndarray:
         """Classifies images with the network of a task that is loaded now.
@@ -139,7 +132,9 @@ class BudgetedPredictor:
                     refused, reason = network.network, str(error)
             self._warn(self._refuse(refused, reason))  # another level takes its place
 
-    def set_budget(self, budget: str | int | Budget | None) -> None:
+    def set_budget(
+        self, budget: str | int | Budget | None = None, resident: str | int | None = None
+    ) -> None:
         """Loads and frees networks to fit a new budget; returns when that is done.
 
         Running predictions finish with the networks that they started with, and this method
@@ -147,21 +142,25 @@ class BudgetedPredictor:
 
         Args:
             budget: the new budget, as for the class.
+            resident: the new budget of resident memory instead, as for the class.
 
         Raises:
             UserError: if the budget is too small; the message gives the smallest that suffices,
                 and the loaded networks stay.
         """
-        self._warn(self._change_budget(parse_budget(budget)))
+        self._warn(self._change_budget(parse_budgets(budget, resident)))
 
     def plan(self) -> Plan:
         """Which networks are loaded now."""
         serving = self._pool.serving()
+        serving = {task: serving[task] for task in self._tasks if task in serving}
         return Plan(
             budget=self._budget,
-            networks={task: serving[task] for task in self._tasks if task in serving},
+            networks={task: choice.network for task, choice in serving.items()},
             left_out=tuple(task for task in self._tasks if task not in serving),
             refused={refused.file: why for refused, why in self._refused.items()},
+            packed=tuple(task for task, choice in serving.items() if choice.packed),
+            resident=self._resident(serving.values()),
         )
 
     def task(self, name: str) -> ExportedTask:
@@ -194,6 +193,16 @@ class BudgetedPredictor:
     def __exit__(self, *_) -> None:
         self.close()
 
+    def _load(self, choice: Choice) -> LoadedNetwork:
+        self._ways = self._ways | {choice.packed}
+        return open_network(
+            self._manifest.folder,
+            choice.network,
+            self._tasks[choice.task],
+            num_threads=self._num_threads,
+            pack_weights=choice.packed,
+        )
+
     def _change_budget(self, budget: Budget) -> list[str]:
         """Loads and frees networks to fit a budget; returns why files were refused."""
         with self._change_lock:
@@ -201,17 +210,39 @@ class BudgetedPredictor:
 
     def _load_for(self, budget: Budget) -> list[str]:
         """As `_change_budget`, for a thread that holds the lock."""
-        cost = _parameters if budget.measure == PARAMETERS else _bytes
-        reasons = []
-        wanted = self._choose(budget, cost)
+        reasons = self._learn_memory() if budget.measure == RESIDENT else []
+        costs = Costs(budget, self._format, self._num_threads, self._memory, self._ways)
+        wanted = self._choose(costs)
         with self._pool.changing():
             self._budget = budget
-            while errors := self._pool.change_to(wanted, budget.limit, cost):
-                refused = {wanted[task]: str(error) for task, error in errors.items()}
+            limit = costs.limit(wanted.values())
+            while errors := self._pool.change_to(wanted, limit, costs.of):
+                refused = {wanted[task].network: str(error) for task, error in errors.items()}
                 self._refused = {**self._refused, **refused}
                 reasons += refused.values()
-                wanted = self._choose(budget, cost)
+                wanted = self._choose(costs)
+                limit = costs.limit(wanted.values())
         return reasons
+
+    def _learn_memory(self) -> list[str]:
+        """Reads the files of which an old export does not say what memory they take.
+
+        Returns:
+            Why files were refused.
+        """
+        refused = {}
+        for network in self._networks:
+            if network not in self._memory and network not in self._refused:
+                try:
+                    memory = estimate_memory(
+                        self._manifest.folder, network, self._tasks[network.task]
+                    )
+                except RefusedFileError as error:
+                    refused[network] = str(error)
+                else:
+                    self._memory = {**self._memory, network: memory}
+        self._refused = {**self._refused, **refused}
+        return list(refused.values())
 
     def _refuse(self, network: ExportedNetwork, reason: str) -> list[str]:
         """Refuses a network that cannot run, and loads another; returns why files were refused."""
@@ -225,63 +256,25 @@ class BudgetedPredictor:
         for reason in reasons:
             warnings.warn(f"refused {reason}", stacklevel=3)
 
-    def _choose(self, budget: Budget, cost) -> dict[str, ExportedNetwork]:
+    def _choose(self, costs: Costs) -> dict[str, Choice]:
         """{task: the network to load}, chosen from those that were not refused."""
-        networks = {(n.task, n.level): n for n in self._networks if n not in self._refused}
-        options = [Option(n.task, n.level, cost(n), n.accuracy) for n in networks.values()]
+        networks = [network for network in self._networks if network not in self._refused]
 
         def choose(optional):
-            return choose_levels(
-                options,
-                budget.limit,
-                weights=self._weights,
-                minimum_accuracy=self._minimum_accuracy,
-                optional=optional,
-                measure=budget.measure,
-                known_tasks=self._tasks,
-            )
+            return choose_networks(networks, costs, self._wishes, optional, self._tasks)
 
         try:
-            chosen = choose(self._optional)
+            return choose(self._optional)
         except UserError:
             if not self._refused:
                 raise
             # A task that lost a file may no longer fit: leave it out rather than fail.
-            chosen = choose({*self._optional, *(refused.task for refused in self._refused)})
-        return {task: networks[task, option.level] for task, option in chosen.items()}
+            return choose({*self._optional, *(refused.task for refused in self._refused)})
 
-
-def _bytes(network: ExportedNetwork) -> int:
-    return network.bytes
-
-
-def _parameters(network: ExportedNetwork) -> int:
-    return network.parameters
-
-
-def _usable_networks(
-    manifest: Manifest, format: str, tasks: Collection[str] | None
-) -> list[ExportedNetwork]:
-    """The networks in a format of some tasks, all of which must have a measured accuracy."""
-    if not isinstance(format, str) or format not in SUPPORTED_FORMATS:
-        known = ", ".join(SUPPORTED_FORMATS)
-        raise UserError(f"format must be one of {known}, not {shown(format)}")
-    of_format = [network for network in manifest.networks if network.format == format]
-    served = dict.fromkeys(network.task for network in of_format)
-    if not served:
-        raise UserError(
-            f"{manifest.folder} holds no {format} networks: export with --format={format}"
-        )
-    if tasks is not None:
-        tasks = task_names(tasks, "tasks")
-    for task in served if tasks is None else tasks:
-        if task not in served:
-            raise UserError(f"no {format} network of task {task!r}; there are {', '.join(served)}")
-    networks = [network for network in of_format if tasks is None or network.task in tasks]
-    for network in networks:
-        if network.accuracy is None:
-            raise UserError(
-                f"the accuracy of {network.file} was not measured, so levels cannot be compared: "
-                "export again where the test images can be loaded (--data_dir)"
-            )
-    return networks
+    def _resident(self, choices: Collection[Choice]) -> int | None:
+        """The resident memory that loaded networks add, or None if it is not known."""
+        memory = self._memory
+        if any(choice.network not in memory for choice in choices):
+            return None
+        own = [memory[c.network].resident(c.packed, self._num_threads) for c in choices]
+        return fixed_memory(self._format, self._ways) + sum(own)

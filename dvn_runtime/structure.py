@@ -7,6 +7,7 @@ shapes and steps out of range. Fields are numbered as in LiteRT's schema,
 https://github.com/google-ai-edge/LiteRT/blob/main/tflite/converter/schema/schema.fbs.
 """
 
+import dataclasses
 import math
 
 import numpy as np
@@ -36,11 +37,63 @@ _LEAST_SCALE = 1e-20
 _MOST_RATIO = 2**14  # of the scales that a sum reads to the one that it writes
 
 
-def check_structure(content: memoryview) -> None:
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """A tensor of a checked network.
+
+    Attributes:
+        shape: its shape, for a batch of one image.
+        kind: its type, a key of LiteRT's schema: 0 is float32, 9 is int8.
+        bytes: the size of its values.
+        constant: whether the file holds its values.
+    """
+
+    shape: tuple[int, ...]
+    kind: int
+    bytes: int
+    constant: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Operation:
+    """An operator of a checked network.
+
+    Attributes:
+        code: its operator, a key of `operators.OPERATORS`.
+        inputs: the numbers of the tensors that it reads.
+        outputs: the numbers of the tensors that it computes, which no other operation does.
+    """
+
+    code: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Structure:
+    """The tensors and operators of a checked network.
+
+    Attributes:
+        tensors: the tensors.
+        operations: the operations, in the order in which they run.
+        input: the number of the tensor that holds the images.
+        output: the number of the tensor that holds the answers.
+    """
+
+    tensors: tuple[Tensor, ...]
+    operations: tuple[Operation, ...]
+    input: int
+    output: int
+
+
+def check_structure(content: memoryview) -> Structure:
     """Checks a network in LiteRT's format.
 
     Args:
         content: the file, without the archive after it.
+
+    Returns:
+        Its structure.
 
     Raises:
         UserError: if its structure is damaged, or is not one that the exporter writes.
@@ -54,7 +107,7 @@ def check_structure(content: memoryview) -> None:
     graphs = model.tables(2, "graph", 1)
     if not graphs:
         raise UserError("the network has no graph")
-    _Graph(model, graphs[0]).check()
+    return _Graph(model, graphs[0]).check()
 
 
 class _Graph:
@@ -71,19 +124,22 @@ class _Graph:
                 raise UserError(f"{buffer.name} lies outside the network")
             self._buffers.append(buffer.numbers(0, "u1"))
         self._tensors = graph.tables(0, "tensor", _MOST)
-        self._shapes, self._kinds, self._scales = [], [], []  # of the tensors checked so far
+        self._checked: list[Tensor] = []
+        self._scales: list[np.ndarray] = []  # of the tensors checked so far
 
-    def check(self) -> None:
-        constant = [self._check_tensor(tensor) for tensor in self._tensors]
-        known = {index for index, is_constant in enumerate(constant) if is_constant}
+    def check(self) -> Structure:
+        for tensor in self._tensors:
+            self._check_tensor(tensor)
+        known = {number for number, tensor in enumerate(self._checked) if tensor.constant}
         [start], [end] = (self._indexes(self._graph, field) for field in (1, 2))
         if start in known:
             raise UserError("its input is a constant")
         known.add(start)
-        for operator in self._graph.tables(3, "operator", _MOST):
-            self._check_operator(operator, known)
+        operators = self._graph.tables(3, "operator", _MOST)
+        operations = tuple(self._check_operator(operator, known) for operator in operators)
         if end not in known:
             raise UserError("nothing computes its output")
+        return Structure(tuple(self._checked), operations, start, end)
 
     def _indexes(self, table: Table, field: int, count: int | None = 1) -> list[int]:
         """A list of tensors' numbers."""
@@ -94,8 +150,7 @@ class _Graph:
             raise UserError(f"{table.name} names a tensor that is not there")
         return indexes.tolist()
 
-    def _check_tensor(self, tensor: Table) -> bool:
-        """Checks a tensor; gives whether it is a constant."""
+    def _check_tensor(self, tensor: Table) -> None:
         tensor.knows(11)
         kind, index = tensor.number(1, "b"), tensor.number(2, "I")
         if kind not in _TYPES or index >= len(self._buffers) or tensor.has(6, 9, 10):
@@ -113,12 +168,10 @@ class _Graph:
         data = self._buffers[index]
         if len(data) not in (0, size):
             raise UserError(f"{tensor.name} has {len(data):,} bytes of data instead of {size:,}")
-        self._shapes.append(shape)
-        self._kinds.append(kind)
+        self._checked.append(Tensor(tuple(shape), kind, size, len(data) > 0))
         self._scales.append(_check_quantization(tensor, shape, kind))
-        return len(data) > 0
 
-    def _check_operator(self, operator: Table, known: set[int]) -> None:
+    def _check_operator(self, operator: Table, known: set[int]) -> Operation:
         """Checks an operator, and adds the tensors that it computes to the known ones."""
         operator.knows(14)
         code = operator.number(0, "I")
@@ -139,14 +192,15 @@ class _Graph:
         _check_options(operator, code)
         if code in BROADCAST:
             self._check_broadcast(operator.name, code, [*inputs, *outputs])
+        return Operation(code, tuple(inputs), tuple(outputs))
 
     def _check_broadcast(self, name: str, code: int, tensors: list[int]) -> None:
-        shapes = [tuple(self._shapes[tensor]) for tensor in tensors]
+        shapes = [self._checked[tensor].shape for tensor in tensors]
         try:
             fits = np.broadcast_shapes(*shapes[:-1]) == shapes[-1]
         except ValueError:
             fits = False
-        if not fits or len({self._kinds[tensor] for tensor in tensors}) > 1:
+        if not fits or len({self._checked[tensor].kind for tensor in tensors}) > 1:
             raise UserError(f"{name} has tensors that do not fit together")
         scales = [self._scales[tensor] for tensor in tensors]
         if code in SUMS and all(map(len, scales)):

@@ -12,8 +12,7 @@ from dvn_runtime.budget import BYTES, parse_budget
 from dvn_runtime.errors import UserError
 from dvn_runtime.network import import_litert
 from dvn_runtime.predictor import BudgetedPredictor
-
-_STATM = "/proc/self/statm"
+from dvn_runtime.process import resident_memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +26,7 @@ class Moment:
         resident_bytes: growth of the process's resident memory since before the first network.
         accuracy: {task: accuracy of its loaded network}.
         predictions: the number of images classified since the record began.
+        predicted_bytes: what `resident_bytes` should be by the plan; None if it does not say.
     """
 
     seconds: float
@@ -35,22 +35,7 @@ class Moment:
     resident_bytes: int
     accuracy: dict[str, float]
     predictions: int
-
-
-def resident_memory() -> int:
-    """The resident memory of this process in bytes.
-
-    Raises:
-        UserError: on other systems than Linux.
-    """
-    try:
-        with open(_STATM, encoding="ascii") as file:
-            pages = int(file.read().split()[1])
-    except OSError:
-        raise UserError(
-            f"resident memory is read from {_STATM}, which only Linux has: record it there"
-        ) from None
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    predicted_bytes: int | None = None
 
 
 def record_budgets(
@@ -58,6 +43,7 @@ def record_budgets(
     budgets: Sequence[str | int],
     seconds: float = 2.0,
     interval: float = 0.05,
+    resident: bool = False,
     **options,
 ) -> list[Moment]:
     """Applies budgets to a predictor one after another, while a thread keeps predicting.
@@ -67,6 +53,7 @@ def record_budgets(
         budgets: budgets in bytes, in the forms that `BudgetedPredictor` takes.
         seconds: the time to keep each budget.
         interval: the time between two moments, in seconds.
+        resident: whether the budgets limit resident memory, and not the bytes of files.
         **options: further arguments of `BudgetedPredictor`.
 
     Returns:
@@ -79,11 +66,12 @@ def record_budgets(
         raise UserError("a record of memory needs budgets, in bytes: give some such as 8MB,4MB")
     import_litert()  # its own memory is not that of a network
     base = resident_memory()
-    with BudgetedPredictor(export_dir, budgets[0], **options) as predictor:
+    measure = "resident" if resident else "budget"
+    with BudgetedPredictor(export_dir, **{measure: budgets[0]}, **options) as predictor:
         load = _Load(predictor)
         moments, started = [], time.monotonic()
         for position, budget in enumerate(budgets):
-            predictor.set_budget(budget)
+            predictor.set_budget(**{measure: budget})
             while time.monotonic() - started < (position + 1) * seconds:
                 plan = predictor.plan()
                 moments.append(
@@ -94,6 +82,7 @@ def record_budgets(
                         resident_bytes=resident_memory() - base,
                         accuracy={task: n.accuracy for task, n in plan.networks.items()},
                         predictions=load.predictions,
+                        predicted_bytes=plan.resident,
                     )
                 )
                 time.sleep(interval)

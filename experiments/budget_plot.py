@@ -3,7 +3,8 @@
     python -m experiments.budget_plot --export_dir=EXPORT --budgets=8MB,4MB,2MB,4MB,8MB
 
 applies the budgets one after another while a thread keeps predicting, and writes budget.png and
-budget.json. On a device without matplotlib, `dvn_runtime.trace` makes the same record.
+budget.json. With --resident, the budgets limit resident memory instead of the bytes of files. On a
+device without matplotlib, `dvn_runtime.trace` makes the same record.
 """
 
 import dataclasses
@@ -23,8 +24,15 @@ _BUDGETS = flags.DEFINE_list(
 )
 _SECONDS = flags.DEFINE_float("seconds", 2.0, "Seconds to keep each budget.", lower_bound=0.1)
 _FORMAT = flags.DEFINE_string("format", "litert", "Format of the networks: litert or litert_int8.")
+_RESIDENT = flags.DEFINE_bool("resident", False, "Budgets limit resident memory, not files.")
 _PACK = flags.DEFINE_bool(
-    "pack_weights", True, "Run with XNNPACK: faster, but a second copy of the weights."
+    "pack_weights",
+    None,
+    "Run with XNNPACK: faster, but a second copy of the weights. By default the planner decides "
+    "with --resident, and packs otherwise.",
+)
+_THREADS = flags.DEFINE_integer(
+    "threads", 1, "CPU threads of a prediction.", lower_bound=1, upper_bound=128
 )
 _OUTPUT_DIR = define_folder("output_dir", None, "Folder to write to; by default EXPORT_DIR.")
 
@@ -34,7 +42,9 @@ def main(_):
         _EXPORT_DIR.value,
         _BUDGETS.value,
         _SECONDS.value,
+        resident=_RESIDENT.value,
         format=_FORMAT.value,
+        num_threads=_THREADS.value,
         pack_weights=_PACK.value,
     )
     with programs.starting():  # only now, to keep TensorFlow and matplotlib out of the record

@@ -25,7 +25,9 @@ _FORMAT = flags.DEFINE_list(
     ["litert", "litert_int8", "onnx", "tf_saved_model"],
     "Formats to time; an unknown name lists them all.",
 )
-_THREADS = flags.DEFINE_integer("threads", 1, "CPU threads of each runtime.", lower_bound=1)
+_THREADS = flags.DEFINE_integer(
+    "threads", 1, "CPU threads of each runtime.", lower_bound=1, upper_bound=128
+)
 _ROUNDS = flags.DEFINE_integer("rounds", 50, "How often to time each file.", lower_bound=5)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images in a batch.", lower_bound=1)
 _DATA_DIR = programs.define_data_dir_flag()

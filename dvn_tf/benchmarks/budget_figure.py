@@ -22,7 +22,14 @@ def draw_budgets(path: str | os.PathLike, moments: Sequence[Moment]) -> None:
         ([moment.budget for moment in moments], "budget", {"color": COLOURS["grey"], "ls": "--"}),
         ([moment.file_bytes for moment in moments], "files loaded", {"color": COLOURS["orange"]}),
         ([moment.resident_bytes for moment in moments], "resident", {"color": COLOURS["blue"]}),
+        (
+            [moment.predicted_bytes for moment in moments],
+            "resident, as planned",
+            {"color": COLOURS["blue"], "ls": ":"},
+        ),
     ):
+        if all(value is None for value in values):
+            continue
         megabytes = [float("nan") if value is None else value / 1e6 for value in values]
         memory.plot(seconds, megabytes, label=label, drawstyle="steps-post", **style)
     memory.set_ylabel("MB")

@@ -13,7 +13,7 @@ from dvn_runtime import BudgetedPredictor, choose_levels, predict, read_image
 from dvn_runtime.budget import Budget, parse_budget
 from dvn_runtime.errors import UserError
 from dvn_runtime.manifest import ExportedTask, read_manifest
-from dvn_runtime.network import LoadedNetwork
+from dvn_runtime.network import LoadedNetwork, open_network
 from dvn_runtime.planner import Option
 
 HUGE = 10**5000
@@ -40,9 +40,25 @@ def test_num_threads(pristine, value):
     one_line(lambda: BudgetedPredictor(pristine.folder, num_threads=value))
 
 
-@pytest.mark.parametrize("value", [v for v in ODD if v is not True], ids=repr_of)
+@pytest.mark.parametrize("value", [v for v in ODD if v is not True and v is not None], ids=repr_of)
 def test_pack_weights(pristine, value):
     one_line(lambda: BudgetedPredictor(pristine.folder, pack_weights=value))
+
+
+@pytest.mark.parametrize("name", ["num_threads", "batch_size"])
+@pytest.mark.parametrize("value", [v for v in ODD if v is not None] + [20_000], ids=repr_of)
+def test_numbers_of_a_network_that_is_opened(pristine, name, value):
+    manifest = read_manifest(pristine.folder)
+    network = manifest.networks[0]
+    task = manifest.tasks[network.task]
+    one_line(lambda: open_network(manifest.folder, network, task, **{name: value}))
+
+
+@pytest.mark.parametrize(
+    "value", [v for v in ODD if v is not None and not isinstance(v, str)], ids=repr_of
+)
+def test_resident(pristine, value):
+    one_line(lambda: BudgetedPredictor(pristine.folder, resident=value))
 
 
 @pytest.mark.parametrize("value", [v for v in ODD if v is not None], ids=repr_of)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dvn_runtime.errors import UserError
-from dvn_runtime.files import read_bytes, read_json
+from dvn_runtime.files import read_bytes, read_json, write_text
 
 JSON_VALUES = st.recursive(
     st.none()
@@ -80,3 +80,37 @@ def test_a_folder_is_refused(tmp_path):
 def test_a_path_that_leads_nowhere(tmp_path, name):
     with pytest.raises(UserError):
         read_bytes(tmp_path / name, 10)
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "x" * 300, "a\0b", "folder", "absent/x", "pipe", "file/x"]
+)
+def test_what_cannot_be_written_is_one_line_and_stays(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("old")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError) as error:
+        write_text(name, "new")
+    assert len(str(error.value).splitlines()) == 1
+    assert sorted(os.listdir()) == ["file", "folder", "pipe"] and not os.listdir("folder")
+    assert (tmp_path / "file").read_text() == "old" and not (tmp_path / "pipe").is_file()
+
+
+def test_a_device_is_not_replaced():
+    with pytest.raises(UserError, match="/dev/null: it is not a regular file"):
+        write_text("/dev/null", "new")
+
+
+def test_a_file_is_replaced_at_the_end(tmp_path, monkeypatch):
+    (tmp_path / "x").write_text("old")
+    write_text(tmp_path / "x", "new")
+    assert (tmp_path / "x").read_text() == "new"
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match=r"cannot write .*x: No space left on device"):
+        write_text(tmp_path / "x", "newer")
+    assert (tmp_path / "x").read_text() == "new" and os.listdir(tmp_path) == ["x"]

@@ -1,5 +1,6 @@
 """Wrong manifests: each is an error that names the entry, and nothing is loaded."""
 
+import dataclasses
 import os
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from dvn_runtime import BudgetedPredictor
 from dvn_runtime.errors import UserError
 from dvn_runtime.manifest import read_manifest
+from dvn_runtime.resident import NetworkMemory
 
 
 def edited(path, value):
@@ -72,6 +74,7 @@ def folder_for_a_manifest(export):
 
 _KEYS = ("format", "task", "level", "units", "input", "output", "sha256", "accuracy", "bytes")
 _KEYS += ("parameters", "parameters_paper", "test_examples")
+_MEMORY = [field.name for field in dataclasses.fields(NetworkMemory)]
 FIRST = ("files", 0)
 COLOURS = ("tasks", "colours")
 MANIFESTS = {
@@ -131,6 +134,23 @@ MANIFESTS = {
     "hash no hexadecimal": (edited([*FIRST, "sha256"], "g" * 64), "'sha256' is"),
     "unknown output": (edited([*FIRST, "output"], "scores"), "'output' is 'scores'"),
     "unknown input type": (edited([*FIRST, "input", "dtype"], "int8"), "'dtype' is 'int8'"),
+    "multiply_adds negative": (edited([*FIRST, "multiply_adds"], -1), "'multiply_adds' is -1"),
+    "memory a number": (edited([*FIRST, "memory"], 7), "'memory' is 7"),
+    "memory a text": (edited([*FIRST, "memory"], "x"), "'memory' is 'x'"),
+    **{
+        f"memory without {key}": (
+            edited([*FIRST, "memory"], {k: 1 for k in _MEMORY if k != key}),
+            f"colours_level1.tflite', memory has no '{key}'",
+        )
+        for key in _MEMORY
+    },
+    **{
+        f"memory of {value!r}": (
+            edited([*FIRST, "memory"], dict.fromkeys(_MEMORY, value)),
+            f"memory: 'packed' is {str(value)[:3]}",
+        )
+        for value in (-1, 1.5, True, 2**40)
+    },
     "another input shape": (edited([*FIRST, "input", "shape"], [9, 8, 3]), "'shape' is"),
     "pixels of 0..1": (edited([*FIRST, "input", "range"], [0, 1]), "'range' is"),
     "absolute path": (edited([*FIRST, "file"], "/etc/passwd"), "plain relative path"),
@@ -166,3 +186,15 @@ def test_files_of_unknown_formats_are_skipped(export):
     assert len(networks) == 12
     with BudgetedPredictor(export.folder) as predictor:
         assert set(predictor.plan().networks) == {"colours", "digits"}
+
+
+def test_the_memory_of_a_network_is_read(export):
+    numbers = {name: position for position, name in enumerate(_MEMORY, 1)}
+    edited([*FIRST, "memory"], {**numbers, "of a later version": None})(export)
+    edited([*FIRST, "multiply_adds"], 99)(export)
+    first, second, *_ = read_manifest(export.folder).networks
+    assert first.memory == NetworkMemory(**numbers) and first.multiply_adds == 99
+    assert second.memory is None and second.multiply_adds is None
+    assert first.memory.resident(True, 1, 10) == 1 + 10 * 2
+    assert first.memory.resident(False, 1) == 3 + 4
+    assert first.memory.resident(False, 2, 3) == 5 + 3 * 6

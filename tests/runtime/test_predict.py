@@ -55,12 +55,31 @@ def test_an_unreadable_image_is_one_line_and_the_others_are_classified(pristine,
         (["--budget=10"], "error: a budget of 10 bytes is too small for colours"),
         (["--budget=much"], "error: 'much' is no budget"),
         (["--format=onnx"], "error: format must be one of"),
+        (["--resident=3MB"], "error: a budget of 3,000,000 bytes of resident memory is too small"),
+        (["--resident=1M params"], "error: resident takes bytes"),
+        (["--budget=1MB", "--resident=8MB"], "error: budget and resident exclude each other"),
+        (["--threads=20000"], "error: num_threads must be a whole number from 1 to 128"),
     ],
 )
 def test_errors_are_one_line(pristine, photo, capsys, arguments, message):
     assert run(pristine, *arguments, photo) == 1
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and err.startswith(message)
+
+
+def test_a_budget_of_resident_memory(pristine, photo, capsys):
+    assert run(pristine, "--resident=8MB", "--threads=2", photo) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith(str(photo)) and "budget 8,000,000 bytes of resident memory" in err
+    assert "colours: level 3" in err and ", packed" in err
+
+
+def test_arguments_that_cannot_be_parsed_are_one_line(pristine, photo, capsys):
+    arguments = [f"--export_dir={pristine.folder}", "--task=colours", str(photo)]
+    for wrong in ("--threads=1.5", "--unknown"):
+        assert predict.run([*arguments, wrong]) == 1
+        out, err = capsys.readouterr()
+        assert out == "" and err.count("\n") == 1 and err.startswith("error: ")
 
 
 def test_an_unknown_task_is_one_line(pristine, photo, capsys):

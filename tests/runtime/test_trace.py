@@ -22,6 +22,15 @@ def test_the_record_follows_the_budget_while_predictions_run(pristine):
     assert [m.seconds for m in moments] == sorted(m.seconds for m in moments)
 
 
+def test_budgets_of_resident_memory(pristine):
+    moments = trace.record_budgets(
+        pristine.folder, ["4MB", "8MB", "4MB"], 0.3, 0.02, resident=True, format="litert"
+    )
+    assert {moment.budget for moment in moments} == {4_000_000, 8_000_000}
+    assert {moment.accuracy["digits"] for moment in moments if moment.budget > 5e6} == {0.95}
+    assert all(moment.predicted_bytes > 3_000_000 for moment in moments)
+
+
 def test_tasks_that_come_and_go_do_not_stop_it(pristine):
     small = pristine.entry("digits", 1)["bytes"]
     budgets = [small, "1MB"] * 5
@@ -46,3 +55,8 @@ def test_the_program_writes_a_picture_and_the_numbers(pristine, tmp_path):
     assert Image.open(tmp_path / "budget.png").width > 500
     moments = json.loads((tmp_path / "budget.json").read_text())
     assert {moment["budget"] for moment in moments} == {1_000_000, 100_000}
+    command[-3] = "--budgets=8MB,5MB,8MB"
+    subprocess.run([*command, "--resident"], capture_output=True, check=True, cwd=checkout)
+    moments = json.loads((tmp_path / "budget.json").read_text())
+    assert {moment["budget"] for moment in moments} == {8_000_000, 5_000_000}
+    assert all(moment["predicted_bytes"] < moment["budget"] for moment in moments)
