@@ -191,7 +191,7 @@ def open_network(
     Raises:
         RefusedFileError: if the file is missing, damaged, or another network.
     """
-    content = _read_checked(folder, network, task)
+    content = read_network(folder, network, task)
     return LoadedNetwork(network, task, content, **options)
 
 
@@ -210,7 +210,7 @@ def estimate_memory(
     """
     if network.memory is not None:
         return network.memory
-    content = _read_checked(folder, network, task)
+    content = read_network(folder, network, task)
     try:
         return NetworkMemory(**memory_facts(content))
     finally:
@@ -218,14 +218,28 @@ def estimate_memory(
         return_memory()
 
 
-def _read_checked(folder: pathlib.Path, network: ExportedNetwork, task: ExportedTask) -> bytes:
-    """The bytes of a file that is what the manifest says, or `RefusedFileError`."""
+def read_network(folder: pathlib.Path, network: ExportedNetwork, task: ExportedTask) -> bytes:
+    """Reads a file of an export folder, which must be what the manifest says.
+
+    Args:
+        folder: the export folder.
+        network: the file's entry in the manifest.
+        task: its task.
+
+    Raises:
+        RefusedFileError: if the file is missing, damaged, or another network.
+    """
     path = folder / network.file
     try:
+        # Again, because the folder may have changed since the manifest was read.
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise RefusedFileError(f"{network.file}: its links lead out of the export folder")
         # Size first, to refuse a file that has grown to gigabytes without reading it.
         size = path.stat().st_size if path.is_file() else None
         content = read_bytes(path, size) if size == network.bytes else b""
-    except UserError as error:
+    except RefusedFileError:
+        raise
+    except (UserError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
         raise RefusedFileError(f"{network.file}: {error}") from None
     except OSError as error:
         raise RefusedFileError(f"{network.file}: cannot read it: {error.strerror}") from None

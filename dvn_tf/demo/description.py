@@ -1,11 +1,8 @@
-"""What the page is told of an export, and the bytes of its networks, checked."""
+"""What the page is told of an export."""
 
-import hashlib
 import os
 
-from dvn_runtime.description import check_description, read_description
-from dvn_runtime.errors import RefusedFileError
-from dvn_runtime.files import read_bytes, read_json
+from dvn_runtime.files import read_json
 from dvn_runtime.manifest import (
     MANIFEST_FILE,
     SUPPORTED_FORMATS,
@@ -13,7 +10,6 @@ from dvn_runtime.manifest import (
     Manifest,
     read_manifest,
 )
-from dvn_runtime.structure import check_structure
 from dvn_tf.errors import UserError
 
 _FORMATS = {"litert": "LiteRT, float32", "litert_int8": "LiteRT, int8"}
@@ -76,32 +72,6 @@ def uses_digits(manifest: Manifest) -> bool:
 def network_url(manifest: Manifest, network: ExportedNetwork) -> str:
     """The path under which a network is served; names of files may hold any character."""
     return f"/networks/{manifest.networks.index(network)}.tflite"
-
-
-def read_network(manifest: Manifest, network: ExportedNetwork) -> bytes:
-    """Reads a file of an export folder, which must be what the manifest says.
-
-    Args:
-        manifest: of the folder.
-        network: the file's entry.
-
-    Raises:
-        RefusedFileError: if the file is missing, damaged, or another network.
-    """
-    path = manifest.folder / network.file
-    try:
-        # Again, because the folder may have changed since the manifest was read.
-        if not path.resolve().is_relative_to(manifest.folder.resolve()):
-            raise UserError("its links lead out of the export folder")
-        content = read_bytes(path, network.bytes)
-        if hashlib.sha256(content).hexdigest() != network.sha256:
-            raise UserError("its SHA-256 is not that in the manifest: the file is damaged")
-        described = read_description(content)
-        check_description(described, content, network, manifest.tasks[network.task])
-        check_structure(memoryview(content)[: described.network_bytes])
-    except (UserError, OSError, RuntimeError) as error:
-        raise RefusedFileError(f"{network.file}: {error}") from None
-    return content
 
 
 def _networks(manifest: Manifest, format: str) -> list[dict]:

@@ -16,8 +16,9 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from dvn_runtime.errors import RefusedFileError
+from dvn_runtime.network import read_network
 from dvn_tf.demo import litert_js, samples
-from dvn_tf.demo.description import network_url, read_export, read_network, uses_digits
+from dvn_tf.demo.description import network_url, read_export, uses_digits
 from dvn_tf.errors import UserError
 
 HOST = "127.0.0.1"
@@ -119,8 +120,10 @@ def open_server(
     for name, file in runtime.items():
         resources[f"/runtime/{name}"] = Resource(_TYPES[file.suffix], file.read_bytes)
     for network in manifest.networks:
+        task = manifest.tasks[network.task]
         resources[network_url(manifest, network)] = Resource(
-            "application/octet-stream", functools.partial(read_network, manifest, network)
+            "application/octet-stream",
+            functools.partial(read_network, manifest.folder, network, task),
         )
     told = json.dumps(about).encode()
     resources["/export.json"] = Resource("application/json", functools.partial(bytes, told))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from dvn_runtime.description import read_description
 from dvn_runtime.manifest import SUPPORTED_FORMATS
-from dvn_runtime.structure import check_structure
+from dvn_runtime.resident import memory_facts
 from dvn_tf.data import TaskData
 from dvn_tf.errors import UserError
 from dvn_tf.export.accuracy import accuracy_entry, calibration_images, load_images
@@ -228,19 +228,19 @@ def _export_file(
         run = FORMATS[name].open(temporary, threads=num_cores())
         entry |= accuracy_entry(run, data, entry["input"]["dtype"]) | file_facts(temporary)
         if name in SUPPORTED_FORMATS:
-            entry["network_sha256"] = _network_hash(entry["file"], temporary)
+            entry |= _litert_facts(entry["file"], temporary)
         add(entry)
 
 
-def _network_hash(name: str, path: pathlib.Path) -> str:
-    """The hash of the network in a LiteRT file, which is checked as the device checks it."""
+def _litert_facts(name: str, path: pathlib.Path) -> dict:
+    """What the device wants to know of a LiteRT file, which is checked as the device checks it."""
     content = path.read_bytes()
-    description = read_description(content)
+    facts = {"network_sha256": read_description(content).values["network_sha256"]}
     try:
-        check_structure(memoryview(content)[: description.network_bytes])
+        facts["memory"] = memory_facts(content)
     except UserError as error:
         print(f"warning: dvn_runtime will not load {name}: {error}", flush=True)
-    return description.values["network_sha256"]
+    return facts
 
 
 def _joined(names) -> str:

@@ -201,11 +201,11 @@ def pipe(path):
 
 DAMAGE = {
     damage_a_byte: "SHA-256",
-    grow: "are read",
-    cut: "SHA-256",
+    grow: "bytes, but the manifest says",
+    cut: "bytes, but the manifest says",
     link_elsewhere: "out of the export folder",
-    pipe: "not a regular file",
-    lambda path: path.unlink(): "No such file",
+    pipe: "the file is missing",
+    lambda path: path.unlink(): "the file is missing",
 }
 
 

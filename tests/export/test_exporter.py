@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import dvn_tf
+from dvn_runtime.resident import memory_facts
 from dvn_tf import export
 from dvn_tf.export.formats import FORMATS, checked_formats
 from dvn_tf.export.manifest import ManifestWriter, file_facts
@@ -78,6 +79,9 @@ def test_another_format_joins_the_manifest(exported, run_dir, tmp_path):
     entry = after["files"][-1]
     assert entry["file"] == "litert_int8/digits_5-9_level1.tflite"
     assert (entry["input"]["dtype"], entry["output"]) == ("uint8", "probabilities")
+    # What the device needs for a budget of memory.
+    assert entry["memory"] == memory_facts((folder / entry["file"]).read_bytes())
+    assert entry["memory"]["packed"] > entry["bytes"]
     assert entry["accuracy"] > 0.8
     again = export.export_run(run_dir, folder, ["keras"], task="digits_5-9", level=1)
     assert [e["file"] for e in again["files"]] == [e["file"] for e in after["files"]]
