@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     if not 1 <= args.repeats <= _MOST_REPEATS:
         raise UserError(f"--repeats must be from 1 to {_MOST_REPEATS:,}, not {args.repeats}")
+    from dvn_runtime.board import board_facts
     from dvn_runtime.files import check_target, write_text
     from dvn_runtime.manifest import read_manifest
     from dvn_runtime.network import checked_batch_size, checked_threads, import_litert
@@ -58,6 +59,7 @@ def main(argv: list[str] | None = None) -> int:
         "threads": args.threads,
         "batch": args.batch,
         "repeats": args.repeats,
+        "board": board_facts(rows),
         "networks": [
             {key: value for key, value in row.items() if key not in ("network", "refused")}
             for row in rows

@@ -9,7 +9,7 @@ from dvn_runtime.errors import UserError, shown
 from dvn_runtime.manifest import SUPPORTED_FORMATS, ExportedNetwork, Manifest
 from dvn_runtime.plan import Choice
 from dvn_runtime.planner import Option, SmallBudgetError, choose_levels, task_names
-from dvn_runtime.resident import NetworkMemory, fixed_memory
+from dvn_runtime.resident import FIXED, Fixed, NetworkMemory, fixed_memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Costs:
         memory: {network: the memory that it takes}; read for budgets of resident memory alone.
         past: how networks have run in this process before, packed (True) or unpacked: the code
             that ran is still resident.
+        board: what LiteRT itself takes, see `resident.fixed_memory`.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class Costs:
         num_threads: int,
         memory: Mapping[ExportedNetwork, NetworkMemory],
         past: Collection[bool] = (),
+        board: Fixed = FIXED,
     ):
         self.budget = budget
         self.past = frozenset(past)
         self._format = format
         self._num_threads = num_threads
         self._memory = memory
+        self._board = board
 
     def of(self, choice: Choice) -> int:
         """The cost of a network, in what the budget is counted in."""
@@ -64,13 +67,13 @@ class Costs:
 
     def without_past(self) -> "Costs":
         """The costs in a process that has not run a network yet."""
-        return Costs(self.budget, self._format, self._num_threads, self._memory)
+        return Costs(self.budget, self._format, self._num_threads, self._memory, board=self._board)
 
     def fixed(self, ways: Collection[bool]) -> int:
         """What LiteRT itself takes of the budget, for networks packed (True), unpacked or both."""
         if self.budget.measure != RESIDENT:
             return 0
-        return fixed_memory(self._format, self.past.union(ways))
+        return fixed_memory(self._format, self.past.union(ways), self._board)
 
     def limit(self, choices: Collection[Choice]) -> int | None:
         """The most that the costs of some networks may add up to; None is no limit."""

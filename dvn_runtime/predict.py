@@ -38,6 +38,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--resident", help="Resident memory that the networks may add, such as 8MB, instead."
     )
+    parser.add_argument(
+        "--board",
+        help="What dvn_runtime.benchmark --json wrote on this board, for --resident. Default: "
+        "what was measured elsewhere.",
+    )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads. Default: 1.")
     parser.add_argument(
         "--format", default="litert", help=f"{' or '.join(SUPPORTED_FORMATS)}. Default: litert."
@@ -63,6 +68,7 @@ def main(argv: list[str] | None = None) -> int:
             num_threads=args.threads,
             key=args.key,
             resident=args.resident,
+            board=args.board,
         )
     except UserError as error:
         return report("error", error)

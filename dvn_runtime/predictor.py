@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from dvn_runtime.board import read_board
 from dvn_runtime.budget import RESIDENT, Budget, parse_budgets
 from dvn_runtime.chooser import Costs, Wishes, choose_networks, usable_networks
 from dvn_runtime.errors import RefusedFileError, UserError, shown
@@ -16,7 +17,7 @@ from dvn_runtime.network import LoadedNetwork, checked_threads, estimate_memory,
 from dvn_runtime.plan import Choice, Plan
 from dvn_runtime.planner import task_names
 from dvn_runtime.pool import NetworkPool
-from dvn_runtime.resident import fixed_memory
+from dvn_runtime.resident import FIXED, fixed_memory
 from dvn_runtime.signature import Key
 
 
@@ -55,6 +56,9 @@ class BudgetedPredictor:
             None checks no signature; see "Exports from strangers" in the guide.
         resident: the most resident memory that the networks may add to the process, in bytes
             as for `budget`, instead of `budget`.
+        board: what `python -m dvn_runtime.benchmark EXPORT --json=board.json` wrote on this
+            board, so that `resident` counts what LiteRT's code takes here; None counts what was
+            measured elsewhere.
 
     Raises:
         UserError: if the export folder cannot be used, is not signed by the key, the budget is
@@ -79,6 +83,7 @@ class BudgetedPredictor:
         pack_weights: bool | None = None,
         key: Key | None = None,
         resident: str | int | None = None,
+        board: str | os.PathLike | None = None,
     ):
         self._num_threads = checked_threads(num_threads)
         if not isinstance(pack_weights, bool | np.bool_ | None):
@@ -87,6 +92,7 @@ class BudgetedPredictor:
         self._format = format
         self._manifest = read_manifest(export_dir, key)
         self._networks = usable_networks(self._manifest, format, tasks)
+        self._board = FIXED if board is None else read_board(board, format)
         served = {network.task for network in self._networks}
         self._tasks = {name: t for name, t in self._manifest.tasks.items() if name in served}
         self._wishes = Wishes(
@@ -211,7 +217,9 @@ class BudgetedPredictor:
     def _load_for(self, budget: Budget) -> list[str]:
         """As `_change_budget`, for a thread that holds the lock."""
         reasons = self._learn_memory() if budget.measure == RESIDENT else []
-        costs = Costs(budget, self._format, self._num_threads, self._memory, self._ways)
+        costs = Costs(
+            budget, self._format, self._num_threads, self._memory, self._ways, self._board
+        )
         wanted = self._choose(costs)
         with self._pool.changing():
             self._budget = budget
@@ -277,4 +285,4 @@ class BudgetedPredictor:
         if any(choice.network not in memory for choice in choices):
             return None
         own = [memory[c.network].resident(c.packed, self._num_threads) for c in choices]
-        return fixed_memory(self._format, self._ways) + sum(own)
+        return fixed_memory(self._format, self._ways, self._board) + sum(own)

@@ -9,12 +9,13 @@ prediction and measurement side by side.
 
 import dataclasses
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 # What stays when the networks are freed: the pages of LiteRT's code that have run. They are read
 # from its library, so the system may drop them and read them again.
 # {format: {ways in which networks have run, packed or not: bytes}}.
-_FIXED = {
+Fixed = Mapping[str, Mapping[tuple[bool, ...], int]]
+FIXED: Fixed = {
     "litert": {(False,): 3_100_000, (True,): 3_800_000, (False, True): 4_200_000},
     "litert_int8": {(False,): 3_500_000, (True,): 4_400_000, (False, True): 4_900_000},
 }
@@ -65,14 +66,15 @@ class NetworkMemory:
         return getattr(self, way) + batch_size * getattr(self, f"{way}_image")
 
 
-def fixed_memory(format: str, ways: Collection[bool]) -> int:
+def fixed_memory(format: str, ways: Collection[bool], fixed: Fixed = FIXED) -> int:
     """The bytes that LiteRT itself adds to a process once it has run networks.
 
     Args:
         format: the format of the networks.
         ways: how they have run: True for packed, False for unpacked, or both.
+        fixed: what was measured; see `board.read_board` for other boards.
     """
-    return _FIXED[format][tuple(sorted(set(ways)))] if ways else 0
+    return fixed[format][tuple(sorted(set(ways)))] if ways else 0
 
 
 def memory_facts(content: bytes) -> dict[str, int]:
