@@ -16,6 +16,7 @@ from dvn_runtime.program import report
 
 _ROUNDS = 5  # in which all files take turns, so that a change of the clock rate meets all alike
 _MOST_REPEATS = 100_000
+_INTERNAL = ("network", "own", "refused")  # keys of a row that are not written
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -37,6 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     from dvn_runtime.files import check_target, write_text
     from dvn_runtime.manifest import read_manifest
     from dvn_runtime.network import checked_batch_size, checked_threads, import_litert
+    from dvn_runtime.process import processor_name
 
     writes = args.json not in (None, "-")
     if writes:
@@ -49,20 +51,21 @@ def main(argv: list[str] | None = None) -> int:
     manifest = read_manifest(args.export_dir, args.key)
     ways = {"both": (True, False), "yes": (True,), "no": (False,)}[args.packed]
     rows = [_row(network, packed) for network in _selected(manifest, args) for packed in ways]
-    status = _measure_memory(manifest, rows, options)
+    boards = {row["format"]: _board(args.board, row["format"]) for row in rows}
+    status = _measure_memory(manifest, rows, options, boards)
     status |= _measure_latency(manifest, rows, options, args.repeats)
     rows = [row for row in rows if not row["refused"]]
     figures = {
-        "machine": {"processor": _processor(), "system": platform.platform()},
+        "machine": {"processor": processor_name(), "system": platform.platform()},
         "python": platform.python_version(),
         "litert": _litert_version(),
         "threads": args.threads,
         "batch": args.batch,
         "repeats": args.repeats,
-        "board": board_facts(rows),
+        # Only of one image at a time, which is how a predictor runs networks.
+        "board": board_facts(rows) if args.batch == 1 else {},
         "networks": [
-            {key: value for key, value in row.items() if key not in ("network", "refused")}
-            for row in rows
+            {key: value for key, value in row.items() if key not in _INTERNAL} for row in rows
         ],
     }
     if args.json == "-":
@@ -97,6 +100,9 @@ def _parser() -> program.Parser:
         choices=("both", "yes", "no"),
         default="both",
         help="With packed weights, without, or both. Default: both.",
+    )
+    parser.add_argument(
+        "--board", metavar="FILE", help="Predict with what --json wrote on this board before."
     )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads. Default: 1.")
     parser.add_argument("--batch", type=int, default=1, help="Images in a run. Default: 1.")
@@ -156,11 +162,19 @@ def _row(network, packed: bool) -> dict:
         "before": None,
         "latency_ms": None,
         "network": network,
+        "own": None,  # bytes that are predicted for the network, without LiteRT's code
         "refused": False,
     }
 
 
-def _measure_memory(manifest, rows: list[dict], options: dict) -> int:
+def _board(path: str | None, format: str):
+    from dvn_runtime.board import read_board
+    from dvn_runtime.resident import FIXED
+
+    return FIXED if path is None else read_board(path, format)
+
+
+def _measure_memory(manifest, rows: list[dict], options: dict, boards: dict) -> int:
     """Adds memory, measured and predicted, to the rows; gives the exit status."""
     from dvn_runtime.measure import measure_memory
     from dvn_runtime.network import estimate_memory
@@ -172,8 +186,10 @@ def _measure_memory(manifest, rows: list[dict], options: dict) -> int:
         network, packed = row["network"], row["packed"]
         task = manifest.tasks[network.task]
         try:
-            own = estimate_memory(manifest.folder, network, task).resident(packed, **options)
-            row["predicted"] = fixed_memory(network.format, [packed]) + own
+            memory = estimate_memory(manifest.folder, network, task)
+            row["own"] = memory.resident(packed, **options)
+            code = fixed_memory(network.format, [packed], boards[network.format])
+            row["predicted"] = code + row["own"]
             measured = measure_memory(
                 manifest.folder, network, task, pack_weights=packed, **options
             )
@@ -264,17 +280,6 @@ def _printable_lines(lines: list[str]) -> str:
 
 def _megabytes(size: int | None) -> str:
     return "-" if size is None else f"{size / 1e6:.2f}"
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-            names = [
-                line.partition(":")[2].strip() for line in file if line.startswith("model name")
-            ]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _litert_version() -> str:

@@ -20,7 +20,8 @@ def board_facts(rows: Sequence[Mapping]) -> dict[str, dict[str, int]]:
     """What LiteRT's code takes, from measurements of networks.
 
     Args:
-        rows: for each measurement its "format", "packed", "resident" and "predicted".
+        rows: for each measurement its "format", whether it was "packed", the bytes "resident",
+            and the bytes of these that are the network's "own"; None for what is not known.
 
     Returns:
         {format: {"packed" or "unpacked": bytes}}: what was measured above the networks' own
@@ -28,10 +29,9 @@ def board_facts(rows: Sequence[Mapping]) -> dict[str, dict[str, int]]:
     """
     found = {}
     for row in rows:
-        if row["resident"] is not None and row["predicted"] is not None:
-            own = row["predicted"] - FIXED[row["format"]][row["packed"],]
+        if row["resident"] is not None and row["own"] is not None:
             ways = found.setdefault(row["format"], {})
-            ways.setdefault(_KEYS[row["packed"]], []).append(row["resident"] - own)
+            ways.setdefault(_KEYS[row["packed"]], []).append(row["resident"] - row["own"])
     return {
         format: {key: max(0, round(statistics.median(values))) for key, values in ways.items()}
         for format, ways in found.items()
@@ -61,7 +61,7 @@ def read_board(path: str | os.PathLike, format: str) -> Fixed:
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST:
             raise UserError(
                 f"{shown(path)} does not tell what {format} takes packed and unpacked: write it "
-                "with python -m dvn_runtime.benchmark EXPORT --json=FILE"
+                "with python -m dvn_runtime.benchmark EXPORT --json=FILE, of one image a run"
             )
     usual = FIXED[format]
     # The benchmark runs no network both ways in one process: most of the code is the same.

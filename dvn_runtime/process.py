@@ -1,13 +1,28 @@
-"""The memory of this process, as the operating system counts it."""
+"""The machine and this process, as the operating system knows them: processor and memory."""
 
+import contextlib
 import ctypes
 import functools
 import os
+import platform
 import sys
 
 from dvn_runtime.errors import UserError
 
 _STATM = "/proc/self/statm"
+
+
+def processor_name() -> str:
+    """The processor's name, or its architecture where the system does not tell the name."""
+    # Linux tells it here; Python's `platform` gives the architecture alone there.
+    with (
+        contextlib.suppress(OSError),
+        open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file,
+    ):
+        for line in file:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def resident_memory() -> int:

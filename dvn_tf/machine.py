@@ -1,19 +1,11 @@
-"""The machine that a program runs on: its processor, cores, memory and processes."""
+"""The machine that a program runs on: its cores, memory and processes.
+
+`dvn_runtime.process` has what devices ask for, too.
+"""
 
 import contextlib
 import os
 import pathlib
-import platform
-
-
-def processor_name() -> str:
-    """The processor's name, or its architecture where the system does not tell the name."""
-    # Linux tells it here; Python's `platform` gives the architecture alone there.
-    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def available_memory() -> int | None:

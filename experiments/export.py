@@ -12,8 +12,8 @@ from dvn_runtime.errors import UserError
 from experiments import programs
 from experiments.folder_flags import define_folder
 
-# Containers may limit threads. With all of 64 cores an export of J2's size took 453 threads; with 4
-# it takes 33, and no more time, since most of its work runs on one core.
+# Containers may limit threads, of which an export on 64 cores would start hundreds; see
+# tests/export/test_threads.py. Most of its work runs on one core anyway.
 _CORES = 4
 _RUN_DIR = define_folder("run_dir", None, "Folder of a finished run.", exists=True, required=True)
 _EXPORT_DIR = define_folder("export_dir", None, "Folder to write to; by default RUN_DIR/export.")

@@ -2,7 +2,8 @@
 
 import os
 
-from dvn_tf.machine import num_cores, processor_name
+from dvn_runtime.process import processor_name
+from dvn_tf.machine import num_cores
 
 
 def test_cores_are_those_that_the_process_may_use():

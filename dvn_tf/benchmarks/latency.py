@@ -15,13 +15,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dvn_runtime.process import processor_name
 from dvn_tf.benchmarks.memory import peak_memory
 from dvn_tf.errors import UserError
 from dvn_tf.export.accuracy import calibration_images
 from dvn_tf.export.formats import FORMATS, checked_formats, write_file
 from dvn_tf.export.manifest import file_facts
 from dvn_tf.export.slim import slim_network
-from dvn_tf.machine import num_cores, processor_name
+from dvn_tf.machine import num_cores
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.tasks import output_name
 

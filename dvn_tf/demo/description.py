@@ -2,6 +2,7 @@
 
 import os
 
+from dvn_runtime.chooser import usable_networks
 from dvn_runtime.files import read_json
 from dvn_runtime.manifest import (
     MANIFEST_FILE,
@@ -35,12 +36,7 @@ def read_export(export_dir: str | os.PathLike) -> tuple[Manifest, dict]:
             f"{manifest.folder} holds no LiteRT networks, which the page shows: export with "
             "--format=litert or --format=litert_int8"
         )
-    for network in manifest.networks:
-        if network.accuracy is None:
-            raise UserError(
-                f"the accuracy of {network.file} was not measured, so levels cannot be compared: "
-                "export again where the test images can be loaded (--data_dir)"
-            )
+    networks = {format: usable_networks(manifest, format, None) for format in formats}
     served = {network.task for network in manifest.networks}
     title, about = _headings(manifest)
     return manifest, {
@@ -57,7 +53,7 @@ def read_export(export_dir: str | os.PathLike) -> tuple[Manifest, dict]:
             if task.name in served
         ],
         # In the manifest's order, by which the planner decides between equally good choices.
-        "networks": {format: _networks(manifest, format) for format in formats},
+        "networks": {format: _described(manifest, own) for format, own in networks.items()},
     }
 
 
@@ -74,12 +70,11 @@ def network_url(manifest: Manifest, network: ExportedNetwork) -> str:
     return f"/networks/{manifest.networks.index(network)}.tflite"
 
 
-def _networks(manifest: Manifest, format: str) -> list[dict]:
+def _described(manifest: Manifest, networks: list[ExportedNetwork]) -> list[dict]:
     keys = ("task", "level", "bytes", "parameters", "accuracy", "sha256", "file", "dtype", "output")
     return [
         {key: getattr(network, key) for key in keys} | {"url": network_url(manifest, network)}
-        for network in manifest.networks
-        if network.format == format
+        for network in networks
     ]
 
 

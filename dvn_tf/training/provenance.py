@@ -9,7 +9,8 @@ import subprocess
 import keras
 
 import dvn_tf
-from dvn_tf.machine import num_cores, processor_name
+from dvn_runtime.process import processor_name
+from dvn_tf.machine import num_cores
 
 
 def provenance() -> dict:

@@ -35,12 +35,20 @@ def test_the_benchmark_writes_what_makes_its_predictions_right(pristine, tmp_pat
             if row["packed"] == packed
         ]
         assert abs(statistics.median(errors)) <= 1
+    # Given what it wrote, it predicts with that.
+    again = tmp_path / "again.json"
+    arguments[-1] = f"--json={again}"
+    assert benchmark.run([*arguments, f"--board={path}"]) == 0
+    for before, after in zip(rows, json.loads(again.read_text())["networks"], strict=True):
+        change = board[before["packed"],] - FIXED["litert"][before["packed"],]
+        assert after["predicted"] - before["predicted"] == change
+    assert benchmark.run([*arguments, "--batch=2"]) == 0
+    assert json.loads(again.read_text())["board"] == {}
 
 
 def test_the_median_of_the_differences_counts():
-    usual = FIXED["litert_int8"][False,]
     measured = [
-        {"format": "litert_int8", "packed": False, "predicted": usual + own, "resident": resident}
+        {"format": "litert_int8", "packed": False, "own": own, "resident": resident}
         for own, resident in ((100, 1100), (200, 1400), (300, 9000))
     ]
     measured.append({**measured[0], "resident": None})  # where memory cannot be measured
