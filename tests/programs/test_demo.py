@@ -246,6 +246,26 @@ def test_a_damaged_file_is_refused_and_the_others_go_on(digits, open_page, tmp_p
             assert shown.levels() == {"digits_0-4": 1, "digits_5-9": 2}
 
 
+def test_the_image_that_was_asked_for_last_is_shown(digits, open_page, tmp_path):
+    shown = open_page(digits.folder)
+    held = []
+    shown.page.route("**/samples/0", lambda route: held.append(route))
+    shown.open()  # asks for the first test image
+    while len(held) < 2:  # its picture on the button, and the image itself
+        shown.page.wait_for_timeout(10)
+    image = some_images(digits, tmp_path)[0]
+    shown.set_image(image)
+    for route in held:
+        route.continue_()
+    shown.page.wait_for_selector("#samples img")
+    shown.page.wait_for_load_state("networkidle")
+    shown.settle()
+    assert shown.page.locator("#original-caption").text_content().startswith(image.name)
+    with BudgetedPredictor(digits.folder) as predictor:
+        shown.set_budget(budgets_of(digits)[-1])
+        check_answers(shown, predictor, image)
+
+
 def test_the_page_itself_checks_what_arrives(digits, open_page):
     shown = open_page(digits.folder)
 

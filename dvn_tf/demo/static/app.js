@@ -149,14 +149,20 @@ function fail(error) {
   get("error").hidden = false;
 }
 
-/** Takes an image file, of which a label may be known. */
+let asked = 0; // how many images the user has asked for
+
+/** Takes an image file once it is there, unless another was asked for meanwhile. */
 async function show(file, name, label = null) {
+  const turn = ++asked;
   get("error").hidden = true;
+  let image;
   try {
-    choice.image = await decode(file);
+    image = await decode(await file);
   } catch (error) {
-    return fail(new Error(`${name} ${error.message}.`));
+    return turn === asked && fail(new Error(`${name} ${error.message}.`));
   }
+  if (turn !== asked) return;
+  choice.image = image;
   choice.label = label;
   const { width, height } = choice.image;
   draw(get("original"), choice.image);
@@ -178,15 +184,19 @@ function addSamples(samples) {
     const name = label === null ? `Test image ${i + 1}` : `Test image of ${label}`;
     const button = element("button", { type: "button", title: name },
       element("img", { src: url, alt: name, loading: "lazy" }));
-    button.addEventListener("click", async () => {
+    button.addEventListener("click", () => {
       for (const other of get("samples").children) other.removeAttribute("aria-current");
       button.setAttribute("aria-current", "true");
-      const response = await fetch(url).catch(() => null);
-      if (!response?.ok) return fail(new Error("The test image cannot be loaded: is the program still running?"));
-      await show(await response.blob(), name, label);
+      show(download(url), name, label);
     });
     return button;
   }));
+}
+
+async function download(url) {
+  const response = await fetch(url).catch(() => null);
+  if (!response?.ok) throw new Error("cannot be loaded: the program does not answer");
+  return response.blob();
 }
 
 function listenForImages() {
