@@ -6,6 +6,7 @@ uninterrupted run sees from epoch 3 on. And a task sees the same order and augme
 tasks are trained beside it; only the number of steps in an epoch depends on them.
 """
 
+import dataclasses
 import zlib
 from collections.abc import Mapping, Sequence
 
@@ -18,6 +19,39 @@ from dvn_tf.data.task_data import ImageSet, TaskData
 from dvn_tf.errors import UserError
 
 _ALGORITHM = "philox"  # named, so that a device's default cannot change the numbers
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """The part of every batch that one of several processes reads and decodes.
+
+    Args:
+        index: The number of the process, from 0.
+        count: The number of processes.
+    """
+
+    index: int = 0
+    count: int = 1
+
+    def of(self, batch_size: int) -> slice:
+        """Returns the positions in a batch that belong to the share.
+
+        Args:
+            batch_size: Images in the whole batch.
+
+        Raises:
+            UserError: If the batch cannot be divided evenly.
+        """
+        if batch_size % self.count:
+            raise UserError(
+                f"A batch of {batch_size} images cannot be divided among {self.count} processes: "
+                f"choose a batch size that is a multiple of {self.count}."
+            )
+        size = batch_size // self.count
+        return slice(self.index * size, (self.index + 1) * size)
+
+
+ALL = Share()
 
 
 def steps_per_epoch(task_data: Sequence[TaskData], batch_size: int) -> int:
@@ -52,6 +86,8 @@ def training_dataset(
     seed: int,
     first_epoch: int,
     epochs: int,
+    first_step: int = 0,
+    share: Share = ALL,
 ) -> tf.data.Dataset:
     """Builds shuffled and augmented batches; each element holds a batch of every task.
 
@@ -65,16 +101,20 @@ def training_dataset(
         seed: Determines order and augmentation.
         first_epoch: The epoch to start at, from 0.
         epochs: The epoch to stop before.
+        first_step: The step of the first epoch to start at, from 0.
+        share: The part of each batch to deliver. The shares of all processes, side by side, are
+            the batch that a single process would get.
 
     Returns:
         A dataset of pairs: {task name: uint8 (batch, height, width, channels)} and
         {output name: int32 labels (batch,)}, of
-        `(epochs - first_epoch) * steps_per_epoch(task_data, batch_size)` elements.
+        `(epochs - first_epoch) * steps_per_epoch(task_data, batch_size) - first_step` elements.
 
     Raises:
-        UserError: If a batch is larger than some task's training set.
+        UserError: If a batch is larger than some task's training set, or cannot be shared.
     """
     steps = steps_per_epoch(task_data, batch_size)
+    part = share.of(batch_size)
     stores = {data.task.name: _store(data.train) for data in task_data}
 
     def epoch_plan(epoch):
@@ -85,21 +125,26 @@ def training_dataset(
         for data in task_data:
             name = data.task.name
             images, labels = stores[name]
-            index = plan[name]["index"]
-            x[name] = crop_and_flip(images, index, plan[name]["offset"], plan[name]["flip"])
+            mine = {key: values[part] for key, values in plan[name].items()}
+            index = mine["index"]
+            x[name] = crop_and_flip(images, index, mine["offset"], mine["flip"])
             y |= dict.fromkeys(outputs[name], tf.gather(labels, index))
         return x, y
 
     dataset = tf.data.Dataset.range(first_epoch, epochs)
     dataset = dataset.flat_map(lambda e: tf.data.Dataset.from_tensor_slices(epoch_plan(e)))
+    dataset = dataset.skip(first_step)  # before any image is touched
     dataset = dataset.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    length = max(0, epochs - first_epoch) * steps
+    length = max(0, (epochs - first_epoch) * steps - first_step)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))
     return _without_copies(dataset.prefetch(tf.data.AUTOTUNE))
 
 
 def evaluation_dataset(
-    task_data: Sequence[TaskData], outputs: Mapping[str, Sequence[str]], batch_size: int
+    task_data: Sequence[TaskData],
+    outputs: Mapping[str, Sequence[str]],
+    batch_size: int,
+    share: Share = ALL,
 ) -> tf.data.Dataset:
     """Builds batches of all tasks' test images, each image once, in the dataset's order.
 
@@ -109,18 +154,24 @@ def evaluation_dataset(
         task_data: The tasks' images.
         outputs: For each task's name, the names of the network's outputs that learn it.
         batch_size: Images of each task in a step.
+        share: The part of each batch to deliver, as for `training_dataset`.
 
     Returns:
         A dataset of triples: {task name: uint8 (batch, height, width, channels)},
         {output name: int32 labels (batch,)} and {output name: float32 weights (batch,)},
         the weights 1 for a test image and 0 for filling.
+
+    Raises:
+        UserError: If a batch cannot be shared.
     """
+    part = share.of(batch_size)
+    positions = tf.range(part.start, part.stop, dtype=tf.int64)
     stores = {data.task.name: _store(data.test) for data in task_data}
 
     def batch(step):
         x, y, weights = {}, {}, {}
         for name, (images, labels) in stores.items():
-            index = step * batch_size + tf.range(batch_size, dtype=tf.int64)
+            index = step * batch_size + positions
             weight = tf.cast(index < len(labels), tf.float32)
             index = tf.minimum(index, len(labels) - 1)
             x[name] = tf.gather(images, index)

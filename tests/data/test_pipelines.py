@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from dvn_tf.data import ImageSet, Task, TaskData, TaskInfo
 from dvn_tf.data import images as image_tools
-from dvn_tf.data.pipelines import evaluation_dataset, steps_per_epoch, training_dataset
+from dvn_tf.data.pipelines import Share, evaluation_dataset, steps_per_epoch, training_dataset
 from dvn_tf.errors import UserError
 
 PLAIN = {"flip": False, "crop_padding": 0}
@@ -133,6 +133,38 @@ def test_a_resumed_run_sees_what_the_uninterrupted_one_sees():
         assert_same(run(task_data, 8, seed=7, first_epoch=first, epochs=5), whole[first * steps :])
     assert_same(run(task_data, 8, seed=7, epochs=5), whole)
     assert run(task_data, 8, seed=7, first_epoch=5, epochs=5) == []
+
+
+def test_a_run_goes_on_within_an_epoch():
+    task_data = [make_noise("a", 20, flip=True), make_noise("b", 12)]
+    whole = run(task_data, 4, first_epoch=1, epochs=3)
+    names = outputs(task_data)
+    rest = training_dataset(task_data, names, 4, 0, first_epoch=1, epochs=3, first_step=3)
+    assert len(rest) == len(whole) - 3
+    for one, other in zip(rest.as_numpy_iterator(), whole[3:], strict=True):
+        assert_same(one, other)
+
+
+@pytest.mark.parametrize("dataset", ["training", "evaluation"])
+def test_the_shares_of_all_processes_are_the_whole_batch(dataset):
+    task_data = [make_noise("a", 20, flip=True), make_noise("b", 13)]
+    names = outputs(task_data)
+
+    def batches(*share):
+        if dataset == "training":
+            return training_dataset(task_data, names, 6, 0, 0, 2, 0, *share).as_numpy_iterator()
+        return evaluation_dataset(task_data, names, 6, *share).as_numpy_iterator()
+
+    shares = zip(*(batches(Share(index, 3)) for index in range(3)), strict=True)
+    for whole, parts in zip(batches(), shares, strict=True):
+        joined = tf.nest.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
+        assert_same(joined, whole)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused():
+    task_data = [make("a", 10)]
+    with pytest.raises(UserError, match="batch of 5 images cannot be divided among 2 processes"):
+        training_dataset(task_data, outputs(task_data), 5, 0, 0, 1, share=Share(1, 2))
 
 
 def test_the_seed_and_the_name_determine_the_order():
