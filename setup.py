@@ -10,6 +10,7 @@ VERSION = re.search(r'__version__ = "(.+)"', (HERE / "dvn_tf/__init__.py").read_
 
 # What writes and runs ONNX, and what runs LiteRT. The formats keras and tf_saved_model need none.
 EXPORT = ["ai-edge-litert", "onnx", "onnxruntime", "tf2onnx"]
+JAX = ["jax>=0.7"]  # the other backend of Keras, on which several devices work together
 SIGN = ["cryptography"]  # what signs exports and checks signatures
 
 setup(
@@ -72,13 +73,15 @@ setup(
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.19"],
+        "jax": JAX,
+        "jax-gpu": ["jax[cuda12]>=0.7"],
         "export": EXPORT,
         "sign": SIGN,
         "test": [
             *EXPORT,
+            *JAX,
             *SIGN,
             "hypothesis",
-            "jax",
             "markdown-it-py",
             "playwright",
             "pytest",
