@@ -6,7 +6,7 @@ A file `epoch-0003.checkpoint` has three parts:
 - a line of JSON: the epochs done, the run, the network and the history of all epochs,
 - an .npz archive of NumPy: every variable of the network and of its optimizer.
 
-Where training stopped within an epoch, `epoch-0003-step-000458.checkpoint` has the same after 458
+Where training stopped within an epoch, `epoch-0003.step-000458.checkpoint` has the same after 458
 steps more, and the metrics of these steps: they are running means over their epoch.
 
 One file holds them, so that they agree with each other after a kill at any moment.
@@ -33,7 +33,7 @@ KEPT_CHECKPOINTS = 2
 _ENDING, _DAMAGED = ".checkpoint", ".damaged"
 _BEFORE_0_4 = ".weights.h5"  # Keras's weights alone, without a hash
 _FILE = re.compile(
-    rf"epoch-(\d{{4,9}})(?:-step-(\d{{6,9}}))?({re.escape(_ENDING)}|{re.escape(_BEFORE_0_4)})"
+    rf"epoch-(\d{{4,9}})(?:\.step-(\d{{6,9}}))?({re.escape(_ENDING)}|{re.escape(_BEFORE_0_4)})"
 )
 _METRIC = "metrics/"  # Keras numbers the names of metrics anew in each process
 _HASH_SIZE = 64
@@ -153,7 +153,7 @@ class Checkpoints:
         return Reached()
 
     def _file(self, reached: Reached) -> pathlib.Path:
-        step = f"-step-{reached.step:06d}" if reached.step else ""
+        step = f".step-{reached.step:06d}" if reached.step else ""
         return self.folder / f"epoch-{reached.epochs:04d}{step}{_ENDING}"
 
     def _remove_old(self) -> None:

@@ -1,0 +1,102 @@
+"""A run that stops after any step goes on after it, and ends as one that never stopped, exactly."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+from run_checks import without_seconds
+
+from dvn_tf import data
+from dvn_tf.data import pipelines
+from dvn_tf.networks.objectives import joint_objective
+from dvn_tf.training import configuration, fitting
+from dvn_tf.training.run_folder import RunFolder
+from dvn_tf.training.stopping import Stop, Stopped
+
+PARAMS = (
+    "WideResNet.width = 1",
+    "Recipe.epochs = 3",
+    "Recipe.batch_size = 64",
+    "Task.train_examples = 60",  # of each class: 5 steps an epoch
+    "Recipe.evaluate_every = 2",
+)
+STEPS = 5
+
+
+class StopAt(Stop):
+    """Stops after given steps, each once, and remembers what it was asked."""
+
+    def __init__(self, *steps: int):
+        self.steps = list(steps)
+        self.asked = []
+
+    def requested(self, step):
+        self.asked.append(step)
+        if step in self.steps:
+            self.steps.remove(step)
+            return True
+        return False
+
+
+@pytest.fixture(scope="module")
+def setting():
+    experiment = configuration.read_experiment(["gin/quickstart.gin"], PARAMS)
+    task_data = [data.load(task) for task in experiment.scenario.tasks]
+    assert pipelines.steps_per_epoch(task_data, experiment.recipe.batch_size) == STEPS
+    return experiment, task_data
+
+
+def start(setting, path, stop=None, observers=(), **recipe):
+    """Starts or goes on with a training, as a new process would; returns the network."""
+    experiment, task_data = setting
+    folder = RunFolder(path)
+    folder.claim(experiment.config)
+    recipe = dataclasses.replace(experiment.recipe, **recipe)
+    keras.utils.clear_session()
+    fitting.prepare_backend(recipe)
+    network = fitting.build_network(experiment.scenario, [d.info for d in task_data], recipe)
+    objective = joint_objective(network.virtual_networks)
+    outputs = network.outputs_by_task
+    fitting.train(network, task_data, outputs, objective, recipe, folder, observers, stop or Stop())
+    return network
+
+
+def state(network):
+    variables = [*network.variables, *network.optimizer.variables, *network.metrics_variables]
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def history(path):
+    return without_seconds(json.loads((path / "history.json").read_text()))
+
+
+def names(path):
+    return sorted(file.name for file in (path / "checkpoints").iterdir())
+
+
+@pytest.fixture(scope="module")
+def whole(setting, tmp_path_factory):
+    path = tmp_path_factory.mktemp("whole") / "run"
+    return path, state(start(setting, path))
+
+
+@pytest.mark.parametrize("stops", [(1,), (4,), (5,), (6, 8, 9), (10, 11, 14)])
+def test_it_ends_as_a_training_that_never_stopped(stops, setting, whole, tmp_path):
+    path, expected = whole
+    folder = tmp_path / "run"
+    for step in stops:
+        epoch, rest = -(-step // STEPS), (step - 1) % STEPS + 1
+        with pytest.raises(Stopped) as stopped:
+            start(setting, folder, StopAt(step))
+        assert str(stopped.value) == f"stopped after step {step} (epoch {epoch}, step {rest} of 5)"
+        last = f"epoch-{step // STEPS:04d}" + (f".step-{rest:06d}" if rest < STEPS else "")
+        assert names(folder)[-1] == f"{last}.checkpoint"
+    stop = StopAt()
+    network = start(setting, folder, stop)
+    assert stop.asked == list(range(stops[-1] + 1, 3 * STEPS + 1))
+    for value, other in zip(state(network), expected, strict=True):
+        np.testing.assert_array_equal(value, other)
+    assert history(folder) == history(path)
+    assert names(folder) == names(path) == ["epoch-0002.checkpoint", "epoch-0003.checkpoint"]
