@@ -89,7 +89,7 @@ def interrupted() -> str:
         return f"the run in {folder} is finished"
     if not (folder / "config.gin").exists():
         return f"nothing of the run in {folder} was written; the same command begins it"
-    if any(folder.rglob("checkpoints/epoch-*.step-*.checkpoint")):
+    if any(folder.rglob("checkpoints/epoch-*-step-*.checkpoint")):
         return f"the same command continues the run in {folder} after the step of its checkpoint"
     # Not those that end in ".damaged".
     if any(folder.rglob("checkpoints/epoch-*[!d]")) or any(folder.rglob("stage.json")):

@@ -182,15 +182,16 @@ class StopOnRequest(keras.callbacks.Callback):
 
 
 def place(epochs: int, step: int, steps: int | None = None) -> str:
-    """A place in a training: "epoch 2", "epoch 2, step 458 of 782".
+    """A place in a training: "epoch 2", or within the next "epoch 3, step 458 of 782".
 
     Args:
         epochs: the epochs done.
         step: steps done of the next epoch.
         steps: steps of an epoch, if they are to be named.
     """
-    of = "" if steps is None else f" of {steps:,}"
-    return f"epoch {epochs}" + (f", step {step:,}{of}" if step else "")
+    if not step:
+        return f"epoch {epochs}"
+    return f"epoch {epochs + 1}, step {step:,}" + ("" if steps is None else f" of {steps:,}")
 
 
 class KerasProgress(keras.callbacks.ProgbarLogger):

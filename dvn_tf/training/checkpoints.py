@@ -6,8 +6,8 @@ A file `epoch-0003.checkpoint` has three parts:
 - a line of JSON: the epochs done, the run, the network and the history of all epochs,
 - an .npz archive of NumPy: every variable of the network and of its optimizer.
 
-Where training stopped within an epoch, `epoch-0003.step-000458.checkpoint` has the same after 458
-steps more, and the metrics of these steps: they are running means over their epoch.
+Where training stopped within an epoch, `epoch-0003-step-000458.checkpoint` has the same after 458
+steps of the third epoch, and the metrics of these steps: they are running means over their epoch.
 
 One file holds them, so that they agree with each other after a kill at any moment.
 """
@@ -33,7 +33,7 @@ KEPT_CHECKPOINTS = 2
 _ENDING, _DAMAGED = ".checkpoint", ".damaged"
 _BEFORE_0_4 = ".weights.h5"  # Keras's weights alone, without a hash
 _FILE = re.compile(
-    rf"epoch-(\d{{4,9}})(?:\.step-(\d{{6,9}}))?({re.escape(_ENDING)}|{re.escape(_BEFORE_0_4)})"
+    rf"epoch-(\d{{4,9}})(?:-step-(\d{{6,9}}))?({re.escape(_ENDING)}|{re.escape(_BEFORE_0_4)})"
 )
 _METRIC = "metrics/"  # Keras numbers the names of metrics anew in each process
 _HASH_SIZE = 64
@@ -85,8 +85,9 @@ class Checkpoints:
         found = {}
         for file in sorted(self.folder.glob("epoch-*"), reverse=True):
             if match := _FILE.fullmatch(file.name):
+                step = int(match[2] or 0)
                 # Of two with one number, ".checkpoint" stays.
-                found[int(match[1]), int(match[2] or 0)] = file
+                found[int(match[1]) - bool(step), step] = file
         return dict(sorted(found.items()))
 
     def save(self, network: keras.Model, reached: Reached) -> None:
@@ -153,8 +154,10 @@ class Checkpoints:
         return Reached()
 
     def _file(self, reached: Reached) -> pathlib.Path:
-        step = f".step-{reached.step:06d}" if reached.step else ""
-        return self.folder / f"epoch-{reached.epochs:04d}{step}{_ENDING}"
+        name = f"epoch-{reached.epochs:04d}"
+        if reached.step:
+            name = f"epoch-{reached.epochs + 1:04d}-step-{reached.step:06d}"
+        return self.folder / f"{name}{_ENDING}"
 
     def _remove_old(self) -> None:
         files = self.all_files()
