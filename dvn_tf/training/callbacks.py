@@ -13,6 +13,7 @@ import numpy as np
 from dvn_tf.errors import UserError
 from dvn_tf.training.checkpoints import Reached
 from dvn_tf.training.event_files import EventFile, scalar, text
+from dvn_tf.training.progress import Timing
 from dvn_tf.training.run_folder import RunFolder
 from dvn_tf.training.stopping import Stop, Stopped
 from dvn_tf.training.tensorboard import epoch_figures, epoch_scalars
@@ -211,6 +212,7 @@ class TensorBoard(keras.callbacks.Callback):
         epochs_before: the epochs of the stages before. Steps count the epochs of the whole run.
         num_tasks: the number of tasks of the scenario.
         earlier: see `epoch_scalars`.
+        timing: measures the training; None leaves its figures out.
     """
 
     def __init__(
@@ -221,6 +223,7 @@ class TensorBoard(keras.callbacks.Callback):
         epochs_before: int = 0,
         num_tasks: int = 1,
         earlier: Mapping[str, float] = types.MappingProxyType({}),
+        timing: Timing | None = None,
     ):
         super().__init__()
         self.folder = folder
@@ -229,6 +232,7 @@ class TensorBoard(keras.callbacks.Callback):
         self.epochs_before = epochs_before
         self.num_tasks = num_tasks
         self.earlier = dict(earlier)
+        self.timing = timing
         self.file = None
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -242,6 +246,7 @@ class TensorBoard(keras.callbacks.Callback):
         scalars = epoch_scalars(epoch_figures(logs), self.densities, self.num_tasks, self.earlier)
         rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
         scalars["learning_rate"] = float(rate)
+        scalars |= self.timing.scalars() if self.timing is not None else {}
         step = self.epochs_before + epoch + 1
         self.file.write((scalar(tag, value), step) for tag, value in scalars.items())
 
