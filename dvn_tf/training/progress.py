@@ -188,7 +188,7 @@ class Progress(Timing):
 
 
 def _loss_text(loss) -> str:
-    return f", loss {float(loss):.4g}"
+    return "" if loss is None else f", loss {float(loss):.4g}"
 
 
 def accuracy_table(accuracies: Mapping[str, float], densities: Mapping[str, float]) -> str:

@@ -26,18 +26,18 @@ STEPS = 5
 
 
 class StopAt(Stop):
-    """Stops after given steps, each once, and remembers what it was asked."""
+    """Stops when it is asked about a step for the n-th time, and remembers what it was asked.
 
-    def __init__(self, *steps: int):
-        self.steps = list(steps)
+    The first time is after the step, later ones are in the evaluation that follows.
+    """
+
+    def __init__(self, step: int = 0, time: int = 1):
+        self.step, self.time = step, time
         self.asked = []
 
     def requested(self, step):
         self.asked.append(step)
-        if step in self.steps:
-            self.steps.remove(step)
-            return True
-        return False
+        return step == self.step and self.asked.count(step) == self.time
 
 
 @pytest.fixture(scope="module")
@@ -82,20 +82,22 @@ def whole(setting, tmp_path_factory):
     return path, state(start(setting, path))
 
 
-@pytest.mark.parametrize("stops", [(1, 4, 5), (6, 8, 14)])
+# Epochs 2 and 3 are evaluated, in three batches.
+@pytest.mark.parametrize("stops", [[(1, 1), (4, 1), (10, 3)], [(5, 1), (8, 1), (15, 1), (15, 2)]])
 def test_it_ends_as_a_training_that_never_stopped(stops, setting, whole, tmp_path):
     path, expected = whole
     folder = tmp_path / "run"
-    for step in stops:
+    for step, time in stops:
         epoch, rest = -(-step // STEPS), (step - 1) % STEPS + 1
         with pytest.raises(Stopped) as stopped:
-            start(setting, folder, StopAt(step))
+            start(setting, folder, StopAt(step, time))
         assert str(stopped.value) == f"stopped after step {step} (epoch {epoch}, step {rest} of 5)"
-        last = f"epoch-{epoch:04d}" + (f"-step-{rest:06d}" if rest < STEPS else "")
-        assert names(folder)[-1] == f"{last}.checkpoint"
+        last = f"epoch-{epoch:04d}-step-{rest:06d}.checkpoint"
+        before = [f"epoch-{number:04d}.checkpoint" for number in range(1, epoch)]
+        assert names(folder) == [*before[-2:], last]
     stop = StopAt()
     network = start(setting, folder, stop)
-    assert stop.asked == list(range(stops[-1] + 1, 3 * STEPS + 1))
+    assert set(stop.asked) == set(range(step, 3 * STEPS + 1))  # evaluated anew
     for value, other in zip(state(network), expected, strict=True):
         np.testing.assert_array_equal(value, other)
     assert history(folder) == history(path)
