@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 
 import keras
 import numpy as np
@@ -102,3 +103,48 @@ def test_it_ends_as_a_training_that_never_stopped(stops, setting, whole, tmp_pat
         np.testing.assert_array_equal(value, other)
     assert history(folder) == history(path)
     assert names(folder) == names(path) == ["epoch-0002.checkpoint", "epoch-0003.checkpoint"]
+
+
+JAX = """
+import pathlib, sys
+import numpy as np
+import keras
+from dvn_tf import data
+from dvn_tf.training import configuration
+from training import test_stopping as tests
+
+experiment = configuration.read_experiment(["gin/quickstart.gin"], [*tests.PARAMS, *sys.argv[2:]])
+setting = experiment, [data.load(task) for task in experiment.scenario.tasks]
+folder = pathlib.Path(sys.argv[1])
+expected = tests.state(tests.start(setting, folder / "whole"))
+try:
+    tests.start(setting, folder / "run", tests.StopAt(3))
+except tests.Stopped as stopped:
+    print(stopped, tests.names(folder / "run"))
+network = tests.start(setting, folder / "run")
+for value, other in zip(tests.state(network), expected, strict=True):
+    np.testing.assert_array_equal(value, other)
+assert tests.history(folder / "run") == tests.history(folder / "whole")
+print(keras.backend.backend(), len(expected))
+"""
+
+
+def test_under_jax(run_python, tmp_path):
+    """The state of a network is on the device there, and not in its variables."""
+    pytest.importorskip("jax")
+    done = run_python(
+        JAX,
+        args=[tmp_path, "Recipe.epochs = 2"],
+        KERAS_BACKEND="jax",
+        JAX_PLATFORMS="cpu",
+        XLA_FLAGS="--xla_backend_optimization_level=0",
+        PYTHONPATH=str(pathlib.Path(__file__).parents[1]),
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == (
+        "stopped after step 3 (epoch 1, step 3 of 5) ['epoch-0001-step-000003.checkpoint']"
+    )
+    assert lines[1] == "Going on after epoch 1, step 3 of 5."
+    backend, variables = lines[2].split()
+    assert backend == "jax" and int(variables) > 100
