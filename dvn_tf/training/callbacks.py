@@ -88,7 +88,7 @@ class StopWhenNotFinite(keras.callbacks.Callback):
 
 
 class SaveEpochs(keras.callbacks.Callback):
-    """Writes the history and a checkpoint after every epoch.
+    """Writes the history and a checkpoint after every epoch, and a checkpoint where a run stops.
 
     Args:
         folder: the run's folder.
