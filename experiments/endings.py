@@ -3,7 +3,8 @@
 `experiments/__init__.py` installs this before anything else is imported, so it imports nothing
 slow itself. While a program starts, Ctrl-C ends the process at once: libraries that are being
 imported swallow exceptions, or turn them into others. While it works, Ctrl-C raises
-KeyboardInterrupt, so that half-written files are removed. A second Ctrl-C ends it at once.
+KeyboardInterrupt, so that half-written files are removed. A second Ctrl-C ends it at once. SIGTERM,
+by which schedulers take a machine back, does the same with another status.
 """
 
 import atexit
@@ -17,7 +18,7 @@ from dvn_runtime.errors import LINE_LIMIT, UserError, one_line
 
 USER_ERROR = 1
 UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
-INTERRUPTED = 128 + signal.SIGINT
+SIGNALS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 READER_GONE = 128 + signal.SIGPIPE
 
 _REPORT = "(--debug shows the traceback; please report it)"
@@ -26,15 +27,29 @@ _STARTING, _WORKING, _DONE = "starting", "working", "done"
 
 class _State:
     phase = _STARTING
-    interrupted = False  # while it worked
+    interrupted = 0  # the signal that came while it worked
     status = 0  # once it is done
 
 
+class Ended(Exception):
+    """Ends a program with a line and an exit status of its own.
+
+    Args:
+        status: the exit status.
+        line: what is printed.
+    """
+
+    def __init__(self, status: int, line: str):
+        super().__init__(line)
+        self.status = status
+
+
 def install() -> None:
-    """Takes over Ctrl-C, and the tracebacks that nobody catches."""
-    # A shell starts background jobs with SIGINT ignored, and they should keep ignoring it.
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _on_interrupt)
+    """Takes over Ctrl-C, SIGTERM, and the tracebacks that nobody catches."""
+    for number, default in SIGNALS.items():
+        # A shell starts background jobs with SIGINT ignored, and they should keep ignoring it.
+        if signal.getsignal(number) is default:
+            signal.signal(number, on_signal)
     if sys.excepthook is not _on_uncaught:
         sys.excepthook, sys.unraisablehook = _on_uncaught, _on_unraisable
         atexit.register(_end)  # the first that is registered is the last that runs
@@ -73,6 +88,9 @@ def run(work: Callable[[], int | None], interrupted: Callable[[], str], debug: b
                 sys.stdout.flush()
             if _State.interrupted:  # a library swallowed the exception
                 status = _interrupted(interrupted)
+        except Ended as end:
+            _print(one_line(end, LINE_LIMIT))
+            status = end.status
         except UserError as error:
             # A library may have turned the interrupt into an exception of its own.
             status = _interrupted(interrupted) if _State.interrupted else fail(error)
@@ -109,24 +127,33 @@ def unexpected(error: BaseException) -> int:
 
 
 def _interrupted(sentence: Callable[[], str]) -> int:
-    _State.interrupted = True
+    _State.interrupted = _State.interrupted or signal.SIGINT
     try:
         _print(f"interrupted: {one_line(sentence(), LINE_LIMIT)}")
     except Exception:  # the sentence looks at files, and must not hide the interrupt
         _print("interrupted")
-    return INTERRUPTED
+    return 128 + _State.interrupted
 
 
-def _on_interrupt(number, frame) -> None:
+def on_signal(number: int, frame=None) -> None:
+    """What Ctrl-C and SIGTERM do.
+
+    Args:
+        number: of the signal.
+        frame: what Python hands to handlers of signals.
+
+    Raises:
+        KeyboardInterrupt: while the program works.
+    """
     if _State.phase is _STARTING:
-        _leave(INTERRUPTED, "interrupted: the program was still starting and has written nothing")
+        leave(number, "interrupted: the program was still starting and has written nothing")
     if _State.phase is _DONE:
         if _State.status:
             os._exit(_State.status)  # its line is printed
-        _leave(INTERRUPTED, "interrupted: the work was already done")
+        leave(number, "interrupted: the work was already done")
     if _State.interrupted:
-        _leave(INTERRUPTED, "interrupted twice: ended at once, and unfinished files may be left")
-    _State.interrupted = True
+        leave_twice(number)
+    _State.interrupted = number
     raise KeyboardInterrupt
 
 
@@ -135,7 +162,7 @@ def _on_uncaught(kind, error, trace) -> None:
     if "--debug" in sys.argv:
         _show_traceback(error)
     if isinstance(error, KeyboardInterrupt):
-        _leave(INTERRUPTED, "interrupted")
+        leave(signal.SIGINT, "interrupted")
     unexpected(error)
     if _State.phase is _STARTING:
         os._exit(UNEXPECTED)
@@ -150,8 +177,8 @@ def _on_unraisable(args) -> None:
     """Stands for Python's "Exception ignored in"."""
     if issubclass(args.exc_type, KeyboardInterrupt) and _State.phase is _WORKING:
         # It came while an object was deleted or C code called back: it comes again.
-        _State.interrupted = False
-        signal.signal(signal.SIGALRM, _on_interrupt)
+        number, _State.interrupted = _State.interrupted or signal.SIGINT, 0
+        signal.signal(signal.SIGALRM, lambda *_: on_signal(number))
         signal.setitimer(signal.ITIMER_REAL, 0.01)
     elif not _State.interrupted and _State.phase is not _DONE:
         _print(f"warning: ignored {_named(args.exc_value or args.exc_type())}")
@@ -209,12 +236,28 @@ def _print(line: str) -> None:
     if sys.stderr is None:
         return
     with contextlib.suppress(OSError, ValueError):
-        start = "\n" if line.startswith("interrupted") and sys.stderr.isatty() else ""
+        after_echo = line.startswith(("interrupted", "stopp")) and sys.stderr.isatty()  # of ^C
+        start = "\n" if after_echo else ""
         print(f"{start}{line}", file=sys.stderr, flush=True)
 
 
-def _leave(status: int, line: str) -> None:
-    """Ends the process at once. The handler of a signal cannot use Python's own buffers."""
+def leave_twice(number: int) -> None:
+    """Ends the process at once, because a second signal came."""
+    leave(number, "interrupted twice: ended at once, and unfinished files may be left")
+
+
+def leave(number: int, line: str) -> None:
+    """Ends the process at once.
+
+    Args:
+        number: of the signal that ends it.
+        line: what is printed.
+    """
+    say(line)
+    os._exit(128 + number)
+
+
+def say(line: str) -> None:
+    """Prints a line at any moment: the handler of a signal cannot use Python's own buffers."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.write(sys.stderr.fileno(), f"{line}\n".encode())
-    os._exit(status)

@@ -103,7 +103,7 @@ def run(main: Callable[[list[str]], None], interrupted: Callable[[], str] | None
     """Runs a program's main function under absl.
 
     A `UserError` is printed as one line without a traceback, and the exit status is 1. Any other
-    exception is printed as one line too; see `endings` for its status and for Ctrl-C.
+    exception is printed as one line too; see `endings` for its status, for Ctrl-C and SIGTERM.
 
     Args:
         main: the function, which takes the arguments that are not flags. It imports `dvn_tf`

@@ -5,7 +5,7 @@ import pathlib
 from absl import flags
 
 from dvn_runtime.errors import UserError
-from experiments import programs
+from experiments import endings, programs
 from experiments.folder_flags import define_folder
 
 programs.define_gin_flags()
@@ -34,6 +34,7 @@ def train(sequential: bool, initial_run: str | None = None) -> None:
 
     Raises:
         UserError: if the flags contradict each other, or a run cannot be done.
+        Ended: if a signal stopped a run after a step.
     """
     seeds = _seed_params()
     files, params, imports = programs.gin_settings()
@@ -43,6 +44,8 @@ def train(sequential: bool, initial_run: str | None = None) -> None:
 
         from dvn_tf.training import configuration, runs
         from dvn_tf.training.run_folder import RunFolder
+        from dvn_tf.training.stopping import Stopped
+        from experiments.stop_request import StopRequest
 
     experiments = [
         configuration.read_experiment(files, [*params, *seed], imports) for seed in seeds
@@ -61,18 +64,24 @@ def train(sequential: bool, initial_run: str | None = None) -> None:
         initial = initial_run and initial_run.replace("{seed}", str(experiment.recipe.seed))
         # A run within a series gives the same as by itself.
         keras.utils.clear_session()
-        runs.run(
-            experiment,
-            folder,
-            _DATA_DIR.value,
-            initial,
-            series=(number, len(experiments)),
-            keras_progress=_KERAS_PROGRESS.value,
-        )
+        stop = StopRequest(interrupted)
+        try:
+            runs.run(
+                experiment,
+                folder,
+                _DATA_DIR.value,
+                initial,
+                series=(number, len(experiments)),
+                keras_progress=_KERAS_PROGRESS.value,
+                stop=stop,
+            )
+        except Stopped as stopped:
+            line = f"{stopped}: the same command goes on from there"
+            raise endings.Ended(stop.status, line) from stopped
 
 
 def interrupted() -> str:
-    """What Ctrl-C leaves of the run that it stopped."""
+    """What a signal leaves of the run that it ended, unless it ended after a step."""
     if not _begun:
         return "no run has begun, and nothing was written"
     folder = _begun[-1]
@@ -80,6 +89,8 @@ def interrupted() -> str:
         return f"the run in {folder} is finished"
     if not (folder / "config.gin").exists():
         return f"nothing of the run in {folder} was written; the same command begins it"
+    if any(folder.rglob("checkpoints/epoch-*-step-*.checkpoint")):
+        return f"the same command continues the run in {folder} after the step of its checkpoint"
     # Not those that end in ".damaged".
     if any(folder.rglob("checkpoints/epoch-*[!d]")) or any(folder.rglob("stage.json")):
         return f"the same command continues the run in {folder} after its last complete epoch"

@@ -6,14 +6,19 @@ A file `epoch-0003.checkpoint` has three parts:
 - a line of JSON: the epochs done, the run, the network and the history of all epochs,
 - an .npz archive of NumPy: every variable of the network and of its optimizer.
 
+Where training stopped within an epoch, `epoch-0003-step-000458.checkpoint` has the same after 458
+steps of the third epoch, and the metrics of these steps: they are running means over their epoch.
+
 One file holds them, so that they agree with each other after a kill at any moment.
 """
 
+import dataclasses
 import hashlib
 import io
 import json
 import pathlib
 import re
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -27,13 +32,36 @@ from dvn_tf.networks.legacy import current_weights
 KEPT_CHECKPOINTS = 2
 _ENDING, _DAMAGED = ".checkpoint", ".damaged"
 _BEFORE_0_4 = ".weights.h5"  # Keras's weights alone, without a hash
-_FILE = re.compile(rf"epoch-(\d{{4,9}})({re.escape(_ENDING)}|{re.escape(_BEFORE_0_4)})")
+_FILE = re.compile(
+    rf"epoch-(\d{{4,9}})(?:-step-(\d{{6,9}}))?({re.escape(_ENDING)}|{re.escape(_BEFORE_0_4)})"
+)
+_METRIC = "metrics/"  # Keras numbers the names of metrics anew in each process
 _HASH_SIZE = 64
 _LARGEST_HISTORY = 2**28  # bytes; the history of 100,000 epochs has fewer
 
 
 class _DamageError(Exception):
     """Why a checkpoint cannot be trusted."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Reached:
+    """How far training has come.
+
+    Attributes:
+        epochs: the epochs done.
+        history: their logs; None if a version before 0.4 wrote the checkpoint, which kept them
+            elsewhere.
+        step: steps done of the epoch that follows.
+        seconds: how long these steps took.
+        metrics: the state of the metrics after them, by number.
+    """
+
+    epochs: int = 0
+    history: list[dict] | None = dataclasses.field(default_factory=list)
+    step: int = 0
+    seconds: float = 0.0
+    metrics: Mapping[int, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
 class Checkpoints:
@@ -49,14 +77,20 @@ class Checkpoints:
         self.run = run
 
     def files(self) -> dict[int, pathlib.Path]:
-        """The checkpoints: {epochs done: file}, the oldest first."""
+        """The checkpoints of whole epochs: {epochs done: file}, the oldest first."""
+        return {epochs: file for (epochs, step), file in self.all_files().items() if not step}
+
+    def all_files(self) -> dict[tuple[int, int], pathlib.Path]:
+        """All checkpoints: {(epochs done, steps done of the next): file}, the oldest first."""
         found = {}
         for file in sorted(self.folder.glob("epoch-*"), reverse=True):
             if match := _FILE.fullmatch(file.name):
-                found[int(match[1])] = file  # of two with one number, ".checkpoint" stays
+                step = int(match[2] or 0)
+                # Of two with one number, ".checkpoint" stays.
+                found[int(match[1]) - bool(step), step] = file
         return dict(sorted(found.items()))
 
-    def save(self, network: keras.Model, epochs_done: int, history: list[dict]) -> None:
+    def save(self, network: keras.Model, reached: Reached) -> None:
         """Writes a checkpoint, then removes all but the newest ones.
 
         HDF5 ends the whole process where a disk is full, so a checkpoint is put together in
@@ -64,69 +98,81 @@ class Checkpoints:
 
         Args:
             network: a compiled network whose optimizer is built, or one that is not compiled.
-            epochs_done: the number of epochs that it has learned for.
-            history: their logs.
+            reached: how far it has learned.
 
         Raises:
             UserError: if the file cannot be written. The older checkpoints are still there.
         """
         about = {
-            "epochs_done": epochs_done,
+            "epochs_done": reached.epochs,
             "run": self.run,
             "network": network.name,
             "dvn_tf": dvn_tf.__version__,
-            "history": history,
+            "history": reached.history,
         }
+        if reached.step:
+            about |= {"step": reached.step, "seconds": reached.seconds}
         arrays = {
             name: keras.ops.convert_to_numpy(variable)
             for name, variable in _variables(network).items()
         }
+        arrays |= {f"{_METRIC}{number}": value for number, value in reached.metrics.items()}
         archive = io.BytesIO()
         np.savez(archive, **arrays)
         content = json.dumps(about).encode() + b"\n" + archive.getbuffer()
-        write_bytes(self._file(epochs_done), _with_hash(content))
+        write_bytes(self._file(reached), _with_hash(content))
         self._remove_old()
 
-    def restore(self, network: keras.Model) -> tuple[int, list[dict] | None]:
+    def restore(self, network: keras.Model) -> Reached:
         """Loads the newest whole checkpoint into a network whose optimizer is built.
 
         A damaged checkpoint is set aside, and the one before it is loaded.
 
         Returns:
-            The number of epochs done, 0 where there is no checkpoint; and their logs, None if a
-            version before 0.4 wrote the checkpoint, which kept them elsewhere.
+            How far the network has learned: nothing where there is no checkpoint.
 
         Raises:
             UserError: if no checkpoint is whole. Training would otherwise begin anew unnoticed.
         """
-        for epochs_done, file in reversed(self.files().items()):
+        for (epochs, step), file in reversed(self.all_files().items()):
             if file.name.endswith(_BEFORE_0_4):
                 _load_weights(file, network)
-                return epochs_done, None
+                return Reached(epochs, history=None)
             try:
-                history = self._load(file, epochs_done, network)
+                reached = self._load(file, epochs, step, network)
             except _DamageError as damage:
                 self._set_aside(file, str(damage))
             else:
                 self._remove_old()  # a program may have been killed before it did
-                return epochs_done, history
+                return reached
         if damaged := sorted(self.folder.glob(f"epoch-*{_DAMAGED}")):
             raise UserError(
                 f"no checkpoint in {self.folder} is whole ({damaged[-1].name} and all others are "
                 "damaged): put back copies of them, train in another --run_dir, or delete this "
                 "folder to begin again with the first epoch"
             )
-        return 0, []
+        return Reached()
 
-    def _file(self, epochs_done: int) -> pathlib.Path:
-        return self.folder / f"epoch-{epochs_done:04d}{_ENDING}"
+    def _file(self, reached: Reached) -> pathlib.Path:
+        name = f"epoch-{reached.epochs:04d}"
+        if reached.step:
+            name = f"epoch-{reached.epochs + 1:04d}-step-{reached.step:06d}"
+        return self.folder / f"{name}{_ENDING}"
 
     def _remove_old(self) -> None:
-        for old in list(self.files().values())[:-KEPT_CHECKPOINTS]:
-            with writing(old):
-                old.unlink()
+        files = self.all_files()
+        epochs = [position for position in files if not position[1]]
+        # A step of an epoch is of no use once the epoch is done.
+        steps = [
+            position for position in files if position[1] and position > max(epochs, default=(0, 0))
+        ]
+        kept = {*epochs[-KEPT_CHECKPOINTS:], *steps[-1:]}
+        for position, old in files.items():
+            if position not in kept:
+                with writing(old):
+                    old.unlink()
 
-    def _load(self, file: pathlib.Path, epochs_done: int, network: keras.Model) -> list[dict]:
+    def _load(self, file: pathlib.Path, epochs: int, step: int, network: keras.Model) -> Reached:
         if not file.is_file():
             raise _DamageError("it is no regular file")
         # A file that was made huge would take all memory before its hash is known.
@@ -139,25 +185,30 @@ class Checkpoints:
             raise _DamageError("its SHA-256 is another")
         try:
             about, arrays = content[_HASH_SIZE + 1 :].split(b"\n", 1)
-            about = json.loads(about)
-            found = {name: about[name] for name in ("epochs_done", "run", "network")}
+            about = {"step": 0, "seconds": 0.0} | json.loads(about)
+            found = {name: about[name] for name in ("epochs_done", "step", "run", "network")}
             history = [dict(epoch) for epoch in about["history"]]
+            seconds = float(about["seconds"])
             with np.load(io.BytesIO(arrays), allow_pickle=False) as loaded:
                 values = {name: loaded[name] for name in loaded.files}
         except Exception as error:  # zipfile, NumPy and json each raise their own
             raise _DamageError(f"{type(error).__name__}") from error
-        expected = {"epochs_done": epochs_done, "run": self.run, "network": network.name}
+        expected = {"epochs_done": epochs, "step": step, "run": self.run, "network": network.name}
         for name, value in expected.items():
             if found[name] != value:
                 what = {"epochs_done": "epoch", "run": "run (another config.gin)"}.get(name, name)
                 raise _DamageError(f"it is of another {what}")
+        metrics = dict(enumerate(network.metrics_variables)) if step else {}
         variables = _variables(network)
         shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+        shapes |= {f"{_METRIC}{number}": tuple(one.shape) for number, one in metrics.items()}
         if {name: value.shape for name, value in values.items()} != shapes:
             raise _DamageError("it is of another network")
         for name, variable in variables.items():
             variable.assign(values[name])
-        return history
+        # Not assigned: Keras resets the metrics at the beginning of an epoch.
+        state = {number: values[f"{_METRIC}{number}"] for number in metrics}
+        return Reached(epochs, history, step, seconds, state)
 
     def _set_aside(self, file: pathlib.Path, why: str) -> None:
         aside = file.with_suffix(_DAMAGED)

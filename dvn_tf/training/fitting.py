@@ -6,13 +6,17 @@ import keras
 import tensorflow as tf
 
 from dvn_tf.data import TaskData, pipelines
+from dvn_tf.errors import UserError
 from dvn_tf.methods.scenario import Scenario
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.tasks import TaskInfo
 from dvn_tf.training import callbacks
+from dvn_tf.training.callback_list import TrainingCallbacks
+from dvn_tf.training.checkpoints import Reached
 from dvn_tf.training.optimizer import make_optimizer
 from dvn_tf.training.recipe import Recipe, evaluated_epochs
 from dvn_tf.training.run_folder import RunFolder
+from dvn_tf.training.stopping import NEVER, Stop
 
 
 def prepare_backend(recipe: Recipe) -> None:
@@ -96,11 +100,12 @@ def train(
     recipe: Recipe,
     folder: RunFolder,
     observers: Sequence[keras.callbacks.Callback] = (),
+    stop: Stop = NEVER,
 ) -> None:
     """Trains a network, from the newest checkpoint in the folder if there is one.
 
-    The order and augmentation of images depend on the seed and the epoch alone, and a checkpoint
-    has everything else. An interrupted run therefore ends with the same weights as an
+    The order and augmentation of images depend on the seed, the epoch and the step alone, and a
+    checkpoint has everything else. An interrupted run therefore ends with the same weights as an
     uninterrupted one.
 
     Args:
@@ -110,15 +115,18 @@ def train(
         objective: arguments for `compile`, as `dvn_tf.networks.objectives` gives them.
         recipe: the hyper-parameters.
         folder: the run's folder.
-        observers: callbacks that print or log; a run's are `Progress` and `TensorBoard`.
+        observers: callbacks that print or log; a run's are `Progress` and `TensorBoard`. See
+            `TrainingCallbacks` for what they get.
+        stop: says after which step to stop.
 
     Raises:
         UserError: if a batch is larger than a task's images, a checkpoint is damaged, or
             the loss becomes NaN or infinite.
+        Stopped: if `stop` asked for it. The next call goes on after the same step.
     """
     steps = pipelines.steps_per_epoch(task_data, recipe.batch_size)
     compile_network(network, recipe, steps, objective)
-    fit(network, task_data, outputs, recipe, folder, observers)
+    fit(network, task_data, outputs, recipe, folder, observers, stop)
 
 
 def fit(
@@ -128,6 +136,7 @@ def fit(
     recipe: Recipe,
     folder: RunFolder,
     observers: Sequence[keras.callbacks.Callback] = (),
+    stop: Stop = NEVER,
 ) -> list[dict]:
     """Trains a compiled network, see `train`.
 
@@ -136,33 +145,85 @@ def fit(
 
     Raises:
         UserError: as `train`.
+        Stopped: as `train`.
     """
-    epochs_done, history = folder.restore(network)
-    if epochs_done:
-        folder.write_history(history)  # which a kill may have left an epoch ahead
-    if epochs_done >= recipe.epochs:
-        return history
-    saving = callbacks.SaveEpochs(folder, history)
-    if epochs_done:
-        print(f"Going on after epoch {epochs_done} of {recipe.epochs}.", flush=True)
-    network.fit(
-        pipelines.training_dataset(
-            task_data, outputs, recipe.batch_size, recipe.seed, epochs_done, recipe.epochs
-        ),
-        epochs=recipe.epochs,
-        initial_epoch=epochs_done,
-        steps_per_epoch=pipelines.steps_per_epoch(task_data, recipe.batch_size),
-        validation_data=pipelines.evaluation_dataset(task_data, outputs, recipe.batch_size),
-        validation_freq=evaluated_epochs(recipe.epochs, recipe.evaluate_every),
-        shuffle=False,  # the pipeline shuffles
-        verbose=0,  # the observers say what there is to say
-        callbacks=[
-            callbacks.StopWhenNotFinite(folder),
-            *observers,
-            saving,
-        ],
+    steps = pipelines.steps_per_epoch(task_data, recipe.batch_size)
+    reached = folder.restore(network)
+    if reached.step > steps:
+        raise UserError(
+            f"the last checkpoint in {folder} is of step {reached.step} of an epoch, but an epoch "
+            f"has {steps} steps now: put back the images that the run began with, or train in "
+            "another --run_dir"
+        )
+    if reached.epochs:
+        folder.write_history(reached.history)  # which a kill may have left an epoch ahead
+    if reached.epochs >= recipe.epochs:
+        return reached.history
+    if reached.epochs or reached.step:
+        where = callbacks.place(reached.epochs, reached.step, steps)
+        of = "" if reached.step else f" of {recipe.epochs}"
+        print(f"Going on after {where}{of}.", flush=True)
+    finite = callbacks.StopWhenNotFinite(folder)
+    saving = callbacks.SaveEpochs(folder, reached)
+    called = TrainingCallbacks(
+        [finite, *observers, saving, callbacks.StopOnRequest(stop, finite, saving)],
+        network,
+        recipe.epochs,
+        steps,
     )
+    test_images = pipelines.evaluation_dataset(task_data, outputs, recipe.batch_size)
+    evaluated = evaluated_epochs(recipe.epochs, recipe.evaluate_every)
+    with stop.training():
+        for first, last, first_step in _parts(reached, recipe.epochs):
+            if first_step == steps:
+                _end_epoch(network, first, test_images if last in evaluated else None, called)
+                continue
+            called.first_step = first_step
+            network.fit(
+                pipelines.training_dataset(
+                    task_data, outputs, recipe.batch_size, recipe.seed, first, last, first_step
+                ),
+                epochs=last,
+                initial_epoch=first,
+                steps_per_epoch=steps - first_step,
+                validation_data=test_images,
+                validation_freq=evaluated,
+                shuffle=False,  # the pipeline shuffles
+                verbose=0,  # the observers say what there is to say
+                callbacks=called,
+            )
+        called.end()
     return saving.history
+
+
+def _parts(reached: Reached, epochs: int) -> list[tuple[int, int, int]]:
+    """What is left: (first epoch, last epoch, first step of the first) of each call of `fit`.
+
+    All epochs of a call have the same number of steps, so the rest of an epoch is one by itself.
+    """
+    if not reached.step:
+        return [(reached.epochs, epochs, 0)]
+    rest = (reached.epochs, reached.epochs + 1, reached.step)
+    return [rest, *([(rest[1], epochs, 0)] if rest[1] < epochs else [])]
+
+
+def _end_epoch(network: keras.Model, epoch: int, test_images, called: TrainingCallbacks) -> None:
+    """Does what `fit` does after the last step of an epoch, where a run stopped after this step.
+
+    Args:
+        network: the network.
+        epoch: the epoch, from 0.
+        test_images: what to evaluate; None for nothing.
+        called: the callbacks, which put the metrics of the epoch back.
+    """
+    called.on_train_begin()
+    network.reset_metrics()
+    called.on_epoch_begin(epoch)
+    logs = network.get_metrics_result()
+    if test_images is not None:
+        test = network.evaluate(test_images, verbose=0, return_dict=True, callbacks=called)
+        logs |= {f"val_{name}": value for name, value in test.items()}
+    called.on_epoch_end(epoch, logs)
 
 
 def evaluate(

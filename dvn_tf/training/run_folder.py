@@ -2,7 +2,7 @@
 
 config.gin     the operative configuration, with every value in use, and the version that wrote it
 table.png      the task x level table
-checkpoints/   weights, optimizer and history after each of the last epochs
+checkpoints/   weights, optimizer and history after the last epochs, or where a run stopped
 history.json   losses and accuracies of every epoch
 events.out...  the same for TensorBoard
 model.keras    the trained network
@@ -16,6 +16,7 @@ A run folder may come from a stranger or from a broken disk: it is data, checked
 """
 
 import contextlib
+import dataclasses
 import difflib
 import hashlib
 import pathlib
@@ -28,7 +29,7 @@ from dvn_runtime.files import read_bytes, read_json
 from dvn_tf.errors import UserError, shown
 from dvn_tf.files import PARTIAL, clear_partial, sha256, write_bytes, write_json, write_text
 from dvn_tf.networks.network import DeepVirtualNetwork, load_network
-from dvn_tf.training.checkpoints import Checkpoints
+from dvn_tf.training.checkpoints import Checkpoints, Reached
 from dvn_tf.training.keras_file import keras_file
 from dvn_tf.training.lock import LOCK_FILES, run_lock
 from dvn_tf.training.schema import MEASURED, STAGE, mismatch, results_schema, schema_version
@@ -119,32 +120,30 @@ class RunFolder:
             write_text(self.path / "config.gin", f"# Trained by {by}.\n{config}")
 
     def checkpoints(self) -> dict[int, pathlib.Path]:
-        """The checkpoints: {epochs done: file}, the oldest first."""
+        """The checkpoints of whole epochs: {epochs done: file}, the oldest first."""
         return self._checkpoints().files()
 
-    def save_checkpoint(self, network: keras.Model, epochs_done: int, history=()) -> None:
+    def last_checkpoint(self) -> tuple[int, int] | None:
+        """The epochs done and the steps done of the next, of the newest checkpoint."""
+        return max(self._checkpoints().all_files(), default=None)
+
+    def save_checkpoint(self, network: keras.Model, reached: Reached) -> None:
         """Writes a checkpoint, see `Checkpoints.save`."""
-        self._checkpoints().save(network, epochs_done, list(history))
+        self._checkpoints().save(network, reached)
 
-    def restore(self, network: keras.Model) -> tuple[int, list[dict]]:
-        """Loads the newest whole checkpoint into a network whose optimizer is built.
-
-        Returns:
-            The number of epochs done, 0 where there is no checkpoint, and their logs.
-
-        Raises:
-            UserError: if there are checkpoints but none is whole.
-        """
-        epochs_done, history = self._checkpoints().restore(network)
-        if history is None:
-            history = self.history(epochs_done)
-            if len(history) < epochs_done:
-                raise UserError(
-                    f"{self.path / 'history.json'} has {len(history)} of the {epochs_done} epochs "
-                    "that the last checkpoint has learned for: put back a copy of it, or train in "
-                    "another --run_dir"
-                )
-        return epochs_done, history
+    def restore(self, network: keras.Model) -> Reached:
+        """Loads the newest whole checkpoint, see `Checkpoints.restore`; the history is there."""
+        reached = self._checkpoints().restore(network)
+        if reached.history is not None:
+            return reached
+        history = self.history(reached.epochs)
+        if len(history) < reached.epochs:
+            raise UserError(
+                f"{self.path / 'history.json'} has {len(history)} of the {reached.epochs} epochs "
+                "that the last checkpoint has learned for: put back a copy of it, or train in "
+                "another --run_dir"
+            )
+        return dataclasses.replace(reached, history=history)
 
     def history(self, epochs_done: int) -> list[dict]:
         """The logs of the first epochs, as `write_history` left them.

@@ -27,6 +27,7 @@ from dvn_tf.training.reports import Reports
 from dvn_tf.training.results import collect_results, final_network, results_text
 from dvn_tf.training.run_folder import RunFolder
 from dvn_tf.training.stages import compile_stage, stage_network, train_stage
+from dvn_tf.training.stopping import NEVER, Stop
 
 
 def default_folder(experiment: Experiment, runs_dir="runs") -> RunFolder:
@@ -42,6 +43,7 @@ def run(
     initial_run=None,
     series: tuple[int, int] = (1, 1),
     keras_progress: bool = False,
+    stop: Stop = NEVER,
 ) -> dict:
     """Trains what a method trains on a scenario, and writes a run folder.
 
@@ -55,6 +57,7 @@ def run(
             trained.
         series: the number of this run and of all runs that a program does.
         keras_progress: whether to show Keras's own progress bar, with every metric.
+        stop: says after which step to stop.
 
     Returns:
         What `results.json` holds.
@@ -62,6 +65,7 @@ def run(
     Raises:
         UserError: if the settings, the data or one of the folders cannot be used, or another
             process trains in the folder.
+        Stopped: if `stop` asked for it. The next call goes on after the same step.
     """
     scenario, recipe, method = experiment.scenario, experiment.recipe, experiment.method
     stages = method.stages(scenario, recipe.epochs)
@@ -69,7 +73,7 @@ def run(
     results = folder.finished()
     if results is None:
         reports = Reports(experiment, stages, folder, series, keras_progress)
-        results = _Run(experiment, stages, folder, data_dir, initial_run, reports).finish()
+        results = _Run(experiment, stages, folder, data_dir, initial_run, reports, stop).finish()
     else:
         clear_lock(folder.path)
         print(f"The run in {folder} is finished.")
@@ -107,16 +111,18 @@ class _Run:
         data_dir: the folder of TFDS.
         initial_run: see `run`.
         reports: what the run prints and logs.
+        stop: see `run`.
     """
 
     def __init__(
-        self, experiment, stages, folder: RunFolder, data_dir, initial_run, reports: Reports
+        self, experiment, stages, folder: RunFolder, data_dir, initial_run, reports: Reports, stop
     ):
         self.experiment = experiment
         self.stages = stages
         self.folder = folder
         self.data_dir = data_dir
         self.reports = reports
+        self.stop = stop
         self.tasks = {task.name: task for task in experiment.scenario.tasks}
         self.folder.check_training_version()
         infos = [data.task_info(task, data_dir) for task in self.tasks.values()]
@@ -210,7 +216,9 @@ class _Run:
             "seed": self.experiment.recipe.seed,
         }
         with self.reports.observers(stage, network, learned) as observers:
-            record |= train_stage(stage, network, *compiled, learned, recipe, folder, observers)
+            record |= train_stage(
+                stage, network, *compiled, learned, recipe, folder, observers, self.stop
+            )
         # As a network that is loaded, so that an interruption here changes nothing either.
         network = uncompiled(network)
         record["model_sha256"] = folder.save_model(network)

@@ -14,6 +14,7 @@ from dvn_tf.tasks import TaskInfo, head_name
 from dvn_tf.training import fitting
 from dvn_tf.training.recipe import Recipe
 from dvn_tf.training.run_folder import RunFolder
+from dvn_tf.training.stopping import Stop
 
 
 def stage_network(
@@ -106,6 +107,7 @@ def train_stage(
     recipe: Recipe,
     folder: RunFolder,
     observers: Sequence[keras.callbacks.Callback],
+    stop: Stop,
 ) -> dict:
     """Trains a stage's network, from its newest checkpoint if there is one.
 
@@ -118,12 +120,17 @@ def train_stage(
         recipe: the hyper-parameters, with the stage's epochs.
         folder: the stage's folder.
         observers: callbacks that print or log.
+        stop: says after which step to stop.
 
     Returns:
         {"name", "learned", "epochs", "seconds", "outputs"}: what was trained, for how long, and
         what `fitting.evaluate` measures after it.
+
+    Raises:
+        UserError: as `fitting.train`.
+        Stopped: as `fitting.train`.
     """
-    history = fitting.fit(model, task_data, outputs, recipe, folder, observers)
+    history = fitting.fit(model, task_data, outputs, recipe, folder, observers, stop)
     return {
         "name": stage.name,
         "learned": list(stage.learned),

@@ -149,9 +149,9 @@ def stop_after(stage: str, epoch: int):
     """Ends a run right after the checkpoint of an epoch of a stage is written."""
     save = RunFolder.save_checkpoint
 
-    def save_and_stop(folder, network, epochs_done, history):
-        save(folder, network, epochs_done, history)
-        if (folder.path.name, epochs_done) == (stage, epoch):
+    def save_and_stop(folder, network, reached):
+        save(folder, network, reached)
+        if (folder.path.name, reached.epochs) == (stage, epoch):
             raise Stopped
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped):

@@ -2,12 +2,14 @@
 
 import functools
 import json
+import random
 import shutil
 import signal
 
 import killed_program
 import numpy as np
 import pytest
+import signalled_program
 from methods.short_runs import (
     HIGH,
     LOW,
@@ -134,6 +136,36 @@ def test_a_run_killed_at_every_file_ends_with_the_files_of_one_that_was_not(
     names = {line.rpartition("/")[2] for line in kills.read_text().splitlines()}
     assert {"config.gin", "epoch-0002.checkpoint", "model.keras", "stage.json"} <= names
     assert {"results.json", "history.json of 2 epochs", ".lock.json"} <= names
+
+
+@pytest.mark.parametrize("kind, number", [("joint", signal.SIGTERM), ("sequential", signal.SIGINT)])
+def test_a_run_that_signals_stop_ends_with_the_files_of_one_that_ran_through(
+    kind, number, start_forked, run_forked, tmp_path
+):
+    """Two signals at random steps, of a sequence one in each stage."""
+    gin_file, program = ARGUMENTS[kind]
+    arguments = [f"--gin_file={gin_file}", *(f"--gin_param={param}" for param in _PARAMS)]
+    whole, folder = tmp_path / "whole", tmp_path / "run"
+    done = run_forked(program, *arguments, f"--run_dir={whole}")
+    assert done.returncode == 0, done.stderr
+    per_epoch = 8  # 500 images in batches of 64
+    first = random.randint(2, per_epoch)
+    second = random.randint(per_epoch + 2, 2 * per_epoch - 1)
+    # Counted in the process that gets the signal: it does what is left of the first stage, too.
+    counts = [first, second - first if kind == "joint" else 2 * per_epoch - first + second]
+    for step, count in zip((first, second), counts, strict=True):
+        target = functools.partial(signalled_program.run, number, count)
+        done = start_forked(program, *arguments, f"--run_dir={folder}", target=target)[1]()
+        assert done.returncode == 128 + number, done.stderr
+        epoch, rest = divmod(step - 1, per_epoch)
+        assert done.stderr == (
+            f"stopped after step {step} (epoch {epoch + 1}, step {rest + 1} of {per_epoch}): the "
+            "same command goes on from there\n"
+        )
+    done = run_forked(program, *arguments, f"--run_dir={folder}")
+    assert done.returncode == 0, done.stderr
+    assert f"Going on after epoch {epoch + 1}, step {rest + 1} of {per_epoch}." in done.stdout
+    assert_same_files(folder, whole)
 
 
 def test_losses_are_the_same_after_a_kill_behind_the_last_stage(run_forked, tmp_path):

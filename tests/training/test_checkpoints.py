@@ -1,5 +1,6 @@
 """A checkpoint is whole or it is not loaded: bits, pages, names, runs and networks are checked."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from dvn_tf.errors import UserError
-from dvn_tf.training.checkpoints import Checkpoints
+from dvn_tf.training.checkpoints import Checkpoints, Reached
 
 HISTORY = [{"loss": 1 / 3, "seconds": 1.5}, {"loss": 0.1, "seconds": 1.25}, {"loss": 1e-12}]
 
@@ -45,14 +46,14 @@ def saved(tmp_path, network):
     checkpoints, values = Checkpoints(tmp_path / "checkpoints", "run 1"), {}
     for epoch in (1, 2):
         fill(network, epoch)
-        checkpoints.save(network, epoch, HISTORY[:epoch])
+        checkpoints.save(network, Reached(epoch, HISTORY[:epoch]))
         values[epoch] = all_values(network)
     return checkpoints, values
 
 
 def assert_restored(checkpoints, network, values, epoch):
     fill(network, 99)
-    assert checkpoints.restore(network) == (epoch, HISTORY[:epoch])
+    assert checkpoints.restore(network) == Reached(epoch, HISTORY[:epoch])
     for restored, value in zip(all_values(network), values[epoch], strict=True):
         np.testing.assert_array_equal(restored, value)
         assert restored.dtype == value.dtype
@@ -65,7 +66,7 @@ def test_the_newest_checkpoint_gives_everything_back(saved):
 
 
 def test_no_checkpoint(tmp_path, network):
-    assert Checkpoints(tmp_path / "none").restore(network) == (0, [])
+    assert Checkpoints(tmp_path / "none").restore(network) == Reached(0, [])
 
 
 def test_the_same_state_has_the_same_bytes(saved, tmp_path):
@@ -73,7 +74,7 @@ def test_the_same_state_has_the_same_bytes(saved, tmp_path):
     other = build()
     checkpoints.restore(other)
     again = Checkpoints(tmp_path / "again", "run 1")
-    again.save(other, 2, HISTORY[:2])
+    again.save(other, Reached(2, HISTORY[:2]))
     assert again.files()[2].read_bytes() == checkpoints.files()[2].read_bytes()
 
 
@@ -81,7 +82,7 @@ def test_only_the_newest_are_kept(saved, network):
     checkpoints, _ = saved
     old = checkpoints.files()[1]
     content = old.read_bytes()
-    checkpoints.save(network, 3, HISTORY)
+    checkpoints.save(network, Reached(3, HISTORY))
     assert list(checkpoints.files()) == [2, 3]
     old.write_bytes(content)  # as if the program had been killed before it was removed
     checkpoints.restore(network)
@@ -105,7 +106,7 @@ def test_any_flipped_bit_is_noticed(saved, network, capsys):
         content = bytearray(whole)
         content[bit // 8] ^= 1 << bit % 8
         file.write_bytes(content)
-        assert checkpoints.restore(network)[0] == 1, f"bit {bit} of {len(whole)} bytes"
+        assert checkpoints.restore(network).epochs == 1, f"bit {bit} of {len(whole)} bytes"
         file.with_suffix(".damaged").unlink()
     assert len(capsys.readouterr().out.splitlines()) == len(bits)
     file.write_bytes(whole)
@@ -158,7 +159,7 @@ def test_a_checkpoint_of_another_run(saved, network, tmp_path, capsys):
     checkpoints, values = saved
     other = Checkpoints(tmp_path / "other", "run 2")
     fill(network, 5)
-    other.save(network, 3, HISTORY)
+    other.save(network, Reached(3, HISTORY))
     other.files()[3].rename(checkpoints.folder / "epoch-0003.checkpoint")
     assert_restored(checkpoints, network, values, 2)
     assert "of another run" in capsys.readouterr().out
@@ -167,7 +168,7 @@ def test_a_checkpoint_of_another_run(saved, network, tmp_path, capsys):
 @pytest.mark.parametrize("options", [{"units": 5}, {"name": "another"}])
 def test_a_checkpoint_of_another_network(saved, network, options, capsys):
     checkpoints, values = saved
-    checkpoints.save(build(**options), 3, HISTORY)
+    checkpoints.save(build(**options), Reached(3, HISTORY))
     assert_restored(checkpoints, network, values, 2)
     assert "of another network" in capsys.readouterr().out
 
@@ -205,7 +206,7 @@ def test_weights_of_version_0_3_are_still_loaded(saved, network):
     expected = all_values(network)
     network.save_weights(checkpoints.folder / "epoch-0007.weights.h5")
     fill(network, 8)
-    assert checkpoints.restore(network) == (7, None)
+    assert checkpoints.restore(network) == Reached(7, None)
     for restored, value in zip(all_values(network), expected, strict=True):
         np.testing.assert_array_equal(restored, value)
     file = checkpoints.files()[7]
@@ -213,3 +214,77 @@ def test_weights_of_version_0_3_are_still_loaded(saved, network):
     with pytest.raises(UserError, match="is cut short or damaged: delete it"):
         checkpoints.restore(network)
     assert file.exists()
+
+
+def within(network, epochs, step):
+    """What a stop within an epoch saves."""
+    rng = np.random.default_rng(step)
+    metrics = {
+        number: rng.uniform(size=variable.shape).astype("float32")
+        for number, variable in enumerate(network.metrics_variables)
+    }
+    return Reached(epochs, HISTORY[:epochs], step, 1.25, metrics)
+
+
+def assert_same(reached, other):
+    assert dataclasses.replace(reached, metrics={}) == dataclasses.replace(other, metrics={})
+    assert reached.metrics.keys() == other.metrics.keys()
+    for number, value in reached.metrics.items():
+        np.testing.assert_array_equal(value, other.metrics[number])
+
+
+def names(checkpoints):
+    return sorted(file.name for file in checkpoints.folder.iterdir())
+
+
+def test_a_checkpoint_within_an_epoch_gives_everything_back(saved, network):
+    checkpoints, _ = saved
+    fill(network, 5)
+    values, reached = all_values(network), within(network, 2, 458)
+    assert reached.metrics
+    checkpoints.save(network, reached)
+    assert names(checkpoints) == [
+        "epoch-0001.checkpoint", "epoch-0002.checkpoint", "epoch-0003-step-000458.checkpoint"
+    ]  # fmt: skip
+    assert list(checkpoints.files()) == [1, 2]
+    other = build()
+    assert_same(checkpoints.restore(other), reached)
+    for restored, value in zip(all_values(other), values, strict=True):
+        np.testing.assert_array_equal(restored, value)
+
+
+def test_of_the_steps_of_an_epoch_the_last_stays_until_the_epoch_is_done(saved, network):
+    checkpoints, _ = saved
+    for step in (7, 10, 9):  # 9: trained again from a step before, after damage
+        checkpoints.save(network, within(network, 2, step))
+    assert names(checkpoints)[2:] == ["epoch-0003-step-000010.checkpoint"]
+    checkpoints.save(network, Reached(3, HISTORY))
+    assert names(checkpoints) == ["epoch-0002.checkpoint", "epoch-0003.checkpoint"]
+    checkpoints.save(network, within(network, 3, 1))
+    assert names(checkpoints)[2:] == ["epoch-0004-step-000001.checkpoint"]
+
+
+def test_a_damaged_step_gives_way_to_the_epoch_before(saved, network, capsys):
+    checkpoints, values = saved
+    checkpoints.save(network, within(network, 2, 3))
+    file = checkpoints.all_files()[2, 3]
+    damage(file, CHANGES["a page of zeros"])
+    assert_restored(checkpoints, network, values, 2)
+    assert "set aside as epoch-0003-step-000003.damaged." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["epoch-0003-step-000004", "epoch-0004-step-000003", "epoch-0003"])
+def test_a_step_with_the_name_of_another(name, saved, network, capsys):
+    checkpoints, values = saved
+    checkpoints.save(network, within(network, 2, 3))
+    checkpoints.all_files()[2, 3].rename(checkpoints.folder / f"{name}.checkpoint")
+    assert_restored(checkpoints, network, values, 2)
+    assert "it is of another" in capsys.readouterr().out
+
+
+def test_a_step_of_other_metrics(saved, network, capsys):
+    checkpoints, values = saved
+    reached = within(network, 2, 3)
+    checkpoints.save(network, dataclasses.replace(reached, metrics={0: reached.metrics[0]}))
+    assert_restored(checkpoints, network, values, 2)
+    assert "of another network" in capsys.readouterr().out

@@ -6,6 +6,7 @@ import pytest
 
 import dvn_tf
 from dvn_tf.errors import UserError
+from dvn_tf.training.checkpoints import Reached
 from dvn_tf.training.run_folder import RunFolder
 
 CONFIG = "# Parameters for Recipe:\nRecipe.epochs = 3\nRecipe.seed = 0\n"
@@ -89,7 +90,7 @@ def test_checkpoints_are_listed_by_epoch_and_only_when_whole(folder):
 
 def test_only_the_newest_checkpoints_are_kept(folder, network):
     for epoch in (1, 2, 3):
-        folder.save_checkpoint(network, epoch)
+        folder.save_checkpoint(network, Reached(epoch))
     assert list(folder.checkpoints()) == [2, 3]
 
 
