@@ -35,8 +35,8 @@ def draw_crops(task, image_shape, count: int, seed, algorithm: str):
     return {"offset": offset, "flip": (flip == 1) & task.flip}
 
 
-def crop_and_flip(images, index, offset, flip):
-    """Crops images that are extended by reflection to their own size, and mirrors some.
+def crop_and_flip(images, index, offset, flip, size: int | None = None):
+    """Crops images that are extended by reflection, and mirrors some.
 
     The result equals padding each image by `numpy.pad(mode="reflect")`, slicing it, and
     mirroring it where `flip` says so.
@@ -47,13 +47,14 @@ def crop_and_flip(images, index, offset, flip):
         offset: int32 (batch, 2), rows and columns by which a crop's origin lies off the
             image's, smaller than height and width in absolute value.
         flip: bool (batch,), whether to mirror left and right.
+        size: Height and width of the crops in pixels. None is those of the images.
 
     Returns:
-        (batch, height, width, channels), of the images' type.
+        (batch, height, width, channels) of the crops, of the images' type.
     """
     count, height, width, channels = images.shape
-    rows = _reflect(tf.range(height) + offset[:, :1], height)  # (batch, height)
-    columns = _reflect(tf.range(width) + offset[:, 1:], width)  # (batch, width)
+    rows = _reflect(tf.range(size or height) + offset[:, :1], height)  # (batch, height)
+    columns = _reflect(tf.range(size or width) + offset[:, 1:], width)  # (batch, width)
     columns = tf.where(flip[:, None], columns[:, ::-1], columns)
     # 64 bits: a large dataset has more rows than 32 bits count.
     rows = tf.cast(index, tf.int64)[:, None] * height + tf.cast(rows, tf.int64)

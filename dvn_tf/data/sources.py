@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from dvn_tf.data.encoded import EncodedImages
 from dvn_tf.data.tasks import Task, check_tfds_name
 from dvn_tf.errors import UserError
 
@@ -51,7 +52,24 @@ class Source(Protocol):
         """
 
 
-Opener = Callable[[Task, str | os.PathLike | None], Source]
+class EncodedSource(Protocol):
+    """A dataset whose images can be held encoded; it has `encoded` in place of `read`.
+
+    Its attributes are those of `Source`.
+    """
+
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+
+    def encoded(self, split: str, select: Callable[[np.ndarray], np.ndarray]) -> EncodedImages:
+        """Finds the images of one split; `split` and `select` as for `Source.read`.
+
+        Raises:
+            UserError: If the images cannot be found.
+        """
+
+
+Opener = Callable[[Task, str | os.PathLike | None], Source | EncodedSource]
 
 
 @dataclasses.dataclass(frozen=True)
