@@ -16,20 +16,25 @@ def draw_crops(task, image_shape, count: int, seed, algorithm: str):
     """Draws a crop for each of a task's examples.
 
     Args:
-        task: The task, which says how far crops may reach and whether to flip.
-        image_shape: Height and width in pixels, channels.
+        task: The task, which says where crops may lie and whether to flip.
+        image_shape: Height and width of a crop in pixels, channels.
         count: Number of examples.
         seed: Integer tensor of shape (2,).
         algorithm: TensorFlow's random number generator.
 
     Returns:
         `offset`: int32 (count, 2), rows and columns by which a crop's origin lies off the
-        image's, from -padding to padding; `flip`: bool (count,).
+        image's: from -padding to padding, or within the square that `task.resize` leaves to
+        crop from; `flip`: bool (count,).
     """
-    padding = crop_padding(task, image_shape[0])
+    if (held := task.crop_from()) is None:
+        farthest = crop_padding(task, image_shape[0])
+        nearest = -farthest
+    else:
+        nearest, farthest = 0, held - image_shape[0]
     offset_seed, flip_seed = tf.unstack(tf.random.split(seed, 2, alg=algorithm))
     offset = tf.random.stateless_uniform(
-        (count, 2), offset_seed, -padding, padding + 1, tf.int32, alg=algorithm
+        (count, 2), offset_seed, nearest, farthest + 1, tf.int32, alg=algorithm
     )
     flip = tf.random.stateless_uniform((count,), flip_seed, 0, 2, tf.int32, alg=algorithm)
     return {"offset": offset, "flip": (flip == 1) & task.flip}

@@ -39,6 +39,8 @@ class Catalogued:
         image_size: Height and width in pixels to resize to. None keeps the dataset's own.
         train_split: TFDS split to train on. None is `"train"`.
         test_split: TFDS split to test on. None is `"test"`, else `"validation"`.
+        crop_from: Height and width in pixels to resize the central square of an image to, instead
+            of the image: training images have that size, test images are the middle of it.
 
     Raises:
         UserError: If TFDS has no such dataset, or the dataset has no such image or label.
@@ -53,12 +55,14 @@ class Catalogued:
         image_size: int | None = None,
         train_split: str | None = None,
         test_split: str | None = None,
+        crop_from: int | None = None,
     ):
         self.name = name
         self._builder = find_builder(name, data_dir)
         self._features = self._builder.info.features
         self._image_key = image_key
         self._label_key = label_key
+        self._crop_from = crop_from
         self._splits = {"train": train_split, "test": test_split}
         try:
             self._feature(label_key, tfds.features.ClassLabel, "label_key")
@@ -110,7 +114,8 @@ class Catalogued:
             UserError: If the data cannot be downloaded, is cut short or damaged.
         """
         preparation.prepare(self._builder)
-        return SplitImages(self, self._split_name(split), select)
+        size = self._crop_from if self._crop_from and split == "train" else self.image_shape[0]
+        return SplitImages(self, self._split_name(split), size, select)
 
     def _split_name(self, split: str) -> str:
         if self._splits[split]:
@@ -156,10 +161,21 @@ class Catalogued:
         """The encoded image of an example."""
         return example[self._image_key]
 
-    def decode(self, content):
-        """Decodes an image to uint8 of `image_shape`; all that is read goes this way."""
+    def decode(self, content, size: int):
+        """Decodes an image; all that is read goes this way.
+
+        Args:
+            content: The encoded image.
+            size: Height and width in pixels of the result.
+
+        Returns:
+            uint8 tensor of shape (size, size, channels).
+        """
         image = self._features[self._image_key].decode_example(content)
-        return _resize(image, self.image_shape)
+        if self._crop_from is not None:
+            image = _resize(_central_square(image), self._crop_from)
+            return image_tools.middle(image, size)
+        return _resize(image, size)
 
     def record_folder(self) -> str | None:
         """The folder of the dataset's TFRecord files; None if there are none on this machine."""
@@ -197,13 +213,14 @@ class SplitImages:
     Args:
         dataset: The dataset.
         split_name: The split, as TFDS names it.
+        size: Height and width of the decoded images in pixels.
         select: Function from the split's labels to the ascending positions to keep.
 
     Raises:
         UserError: If there is no such split, or it is cut short or damaged.
     """
 
-    def __init__(self, dataset: Catalogued, split_name: str, select):
+    def __init__(self, dataset: Catalogued, split_name: str, size: int, select):
         self.name = dataset.name
         self._dataset = dataset
         self._split_name = split_name
@@ -220,7 +237,7 @@ class SplitImages:
         self._wanted[positions] = True
         self.labels = labels[positions]
         self.sizes = sizes[positions]
-        self.shape = (len(positions), *dataset.image_shape)
+        self.shape = (len(positions), size, size, dataset.image_shape[2])
         self._folder = dataset.record_folder()
         self._records = None
 
@@ -239,7 +256,7 @@ class SplitImages:
 
         def read(_, example):
             content = dataset.content(example)
-            return dataset.decode(content), content, example.get("tfds_id", "")
+            return dataset.decode(content, self.shape[1]), content, example.get("tfds_id", "")
 
         with dataset.damage_named():
             # Only the images that are kept are decoded.
@@ -260,11 +277,19 @@ class SplitImages:
         with self._dataset.damage_named(), tf.device("CPU:0"):
             if content is None:
                 content = self._records.content(position)
-            return self._dataset.decode(content).numpy()
+            return self._dataset.decode(content, self.shape[1]).numpy()
 
 
-def _resize(image: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
+def _central_square(image: tf.Tensor) -> tf.Tensor:
+    height, width = tf.unstack(tf.shape(image)[:2])
+    side = tf.minimum(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return image[top : top + side, left : left + side]
+
+
+def _resize(image: tf.Tensor, size: int) -> tf.Tensor:
     """Resizes a uint8 image, bilinear with antialiasing, unless it has the size already."""
+    shape = (size, size, image.shape[2])
     if image.shape.as_list() == list(shape):
         return image
     pixels = tf.image.resize(image, shape[:2], antialias=True)

@@ -35,6 +35,8 @@ class Folder:
             images these are depends on their names alone.
         image_size: Height and width in pixels to resize to, whatever the aspect ratio. None
             keeps the images as they are; they must then be square and all of one size.
+        crop_from: Height and width in pixels to resize the central square of an image to, instead
+            of the image: training images have that size, test images are the middle of it.
 
     Raises:
         UserError: If the folder has another layout.
@@ -45,6 +47,7 @@ class Folder:
         path: str | os.PathLike,
         test_fraction: float = 0.2,
         image_size: int | None = None,
+        crop_from: int | None = None,
     ):
         layout = list_folder(path, test_fraction)
         self.class_names = layout.class_names
@@ -54,6 +57,7 @@ class Folder:
         self._splits = layout.splits
         size = image_size or _own_size(layout.splits["train"].path(0))
         self._keep_size = image_size is None
+        self._crop_from = crop_from
         self.image_shape = (size, size, 3)
 
     def encoded(self, split: str, select) -> "FolderImages":
@@ -65,7 +69,8 @@ class Folder:
         """
         listing = self._splits[split]
         positions = np.asarray(select(listing.labels))
-        return FolderImages(self._name, listing, positions, self.image_shape, self._keep_size)
+        size = self._crop_from if self._crop_from and split == "train" else self.image_shape[0]
+        return FolderImages(self._name, listing, positions, size, self._crop_from, self._keep_size)
 
 
 class FolderImages:
@@ -75,18 +80,20 @@ class FolderImages:
         name: The folder.
         listing: The images of a split.
         positions: Which of them to read.
-        image_shape: Height, width and channels of the decoded images.
+        size: Height and width of the decoded images in pixels.
+        crop_from: See `Folder`.
         keep_size: Whether the files must have that size already.
     """
 
     random_access = True
 
-    def __init__(self, name, listing: Listing, positions, image_shape, keep_size: bool):
+    def __init__(self, name, listing: Listing, positions, size: int, crop_from, keep_size):
         self.name = name
         self.labels = listing.labels[positions]
-        self.shape = (len(positions), *image_shape)
+        self.shape = (len(positions), size, size, 3)
         self._listing = listing
         self._positions = positions
+        self._crop_from = crop_from
         self._keep_size = keep_size
 
     @functools.cached_property
@@ -159,9 +166,22 @@ class FolderImages:
             raise
         except Exception as err:  # each of Pillow's decoders raises its own on damaged files
             raise _UnreadableError from err
-        if upright.size != (width, height):
-            upright = upright.resize((width, height), Image.Resampling.BILINEAR)
-        return np.asarray(upright)
+        if self._crop_from is not None:
+            square = _resized(_central_square(upright), self._crop_from)
+            return image_tools.middle(np.asarray(square), height)
+        return np.asarray(_resized(upright, height))
+
+
+def _central_square(image: Image.Image) -> Image.Image:
+    side = min(image.size)
+    left, top = ((length - side) // 2 for length in image.size)
+    return image.crop((left, top, left + side, top + side))
+
+
+def _resized(image: Image.Image, size: int) -> Image.Image:
+    if image.size == (size, size):
+        return image
+    return image.resize((size, size), Image.Resampling.BILINEAR)
 
 
 class _UnreadableError(Exception):

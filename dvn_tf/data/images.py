@@ -56,6 +56,20 @@ def chunk_length(shape: tuple[int, ...]) -> int:
     return min(256, max(8, _CHUNK_BYTES // math.prod(shape[1:])))
 
 
+def middle(images, size: int):
+    """The middle of images that are square.
+
+    Args:
+        images: An array or tensor of shape (..., height, width, channels).
+        size: Height and width of the middle in pixels.
+
+    Returns:
+        (..., size, size, channels).
+    """
+    start = (images.shape[-3] - size) // 2
+    return images[..., start : start + size, start : start + size, :]
+
+
 def resize(images: np.ndarray, size: int) -> np.ndarray:
     """Resizes square images, bilinear with antialiasing.
 

@@ -133,7 +133,8 @@ def training_dataset(
             if isinstance(images, LazyImages):
                 images = _decoded(images, index, index.shape[0])
                 index = tf.range(len(images))
-            x[name] = crop_and_flip(images, index, mine["offset"], mine["flip"])
+            size = None if data.info.crop_from is None else data.info.image_shape[0]
+            x[name] = crop_and_flip(images, index, mine["offset"], mine["flip"], size)
         return x, y
 
     dataset = tf.data.Dataset.range(first_epoch, epochs)

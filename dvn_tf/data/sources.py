@@ -55,7 +55,8 @@ class Source(Protocol):
 class EncodedSource(Protocol):
     """A dataset whose images can be held encoded; it has `encoded` in place of `read`.
 
-    Its attributes are those of `Source`.
+    Its attributes are those of `Source`. It knows of `Task.resize`: with `"crop"`, its training
+    images are squares of `Task.crop_from()` pixels, and its test images the middle of such.
     """
 
     class_names: tuple[str, ...]
@@ -190,6 +191,7 @@ def _open_folder(task, _):
         task.dataset.removeprefix("folder:"),
         test_fraction=task.test_fraction,
         image_size=task.image_size,
+        crop_from=task.crop_from(),
     )
 
 
@@ -204,6 +206,7 @@ def _open_tfds(task, data_dir):
         image_size=task.image_size,
         train_split=task.train_split,
         test_split=task.test_split,
+        crop_from=task.crop_from(),
     )
 
 

@@ -10,7 +10,7 @@ from dvn_tf.data import caches, progress
 from dvn_tf.data import images as image_tools
 from dvn_tf.data.encoded import EncodedImages, LazyImages
 from dvn_tf.data.sources import EncodedSource, Source, open_source
-from dvn_tf.data.tasks import DECODED, Task
+from dvn_tf.data.tasks import CROP, DECODED, Task
 from dvn_tf.errors import UserError
 from dvn_tf.tasks import TaskInfo
 
@@ -25,13 +25,28 @@ class ImageSet:
         images: uint8 of shape (n, height, width, channels): decoded, in an array, or such as are
             decoded when they are asked for, with `images[positions]` as of an array.
         labels: int32 of shape (n,), from 0.
+        size: Height and width in pixels of the crops that networks take of them. None takes the
+            images whole.
     """
 
     images: np.ndarray | LazyImages
     labels: np.ndarray
+    size: int | None = None
 
     def __len__(self):
         return len(self.labels)
+
+    def read(self, positions) -> np.ndarray:
+        """Images as a network takes them, where nothing is drawn at random.
+
+        Args:
+            positions: Which ones, as an array is indexed by.
+
+        Returns:
+            uint8 of shape (len(positions), height, width, channels).
+        """
+        found = self.images[positions]
+        return found if self.size is None else image_tools.middle(found, self.size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,6 +149,11 @@ def _source_info(task: Task, source: Source) -> TaskInfo:
             f"Task {task.name!r}: class {beyond[0]} is out of range: "
             f"{task.dataset!r} has classes 0 to {len(names) - 1}."
         )
+    if task.resize == CROP and not hasattr(source, "encoded"):
+        raise UserError(
+            f"Task {task.name!r}: resize 'crop' has no effect on dataset {task.dataset!r}: leave "
+            "it out."
+        )
     height = source.image_shape[0]
     if task.crop_padding is not None and task.crop_padding >= height:
         raise UserError(
@@ -145,6 +165,7 @@ def _source_info(task: Task, source: Source) -> TaskInfo:
         num_classes=len(indices),
         image_shape=source.image_shape,
         class_names=tuple(names[index] for index in indices),
+        crop_from=task.crop_from(),
     )
 
 
@@ -160,8 +181,9 @@ def _read_encoded(source: EncodedSource, indices, task):
     if cache != DECODED:  # what a run says of its images anyway
         progress.note(_held(task, splits, caches.describe_cache(cache, splits)))
     counts = image_tools.ChannelCounts(train.shape[-1])
+    size = None if task.crop_from() is None else source.image_shape[0]
     held = (
-        ImageSet(caches.hold(train, cache, counts), labels[train.labels]),
+        ImageSet(caches.hold(train, cache, counts), labels[train.labels], size),
         ImageSet(caches.hold(test, cache), labels[test.labels]),
     )
     return held, counts.statistics()

@@ -1,5 +1,6 @@
 """Decoded, encoded or read from files: the same images, and memory as it is allowed."""
 
+import dataclasses
 import threading
 
 import numpy as np
@@ -12,6 +13,9 @@ from dvn_tf.data import Task, caches, encoded, folders, load, pipelines
 from dvn_tf.data.records import record_places
 from dvn_tf.data.tasks import CACHES
 from dvn_tf.errors import UserError
+from dvn_tf.networks.objectives import joint_objective
+from dvn_tf.training import configuration, fitting
+from dvn_tf.training.run_folder import RunFolder
 
 LAZY = ("encoded", "files")
 
@@ -83,6 +87,31 @@ def test_a_dataset_of_varying_size_gives_the_same(mocked):
     assert_same_data(load(Task("t", cache="encoded", **task)), decoded)
     with pytest.raises(UserError, match=r"cannot be read image by image.*cache 'encoded'"):
         load(Task("t", cache="files", **task))
+
+
+@pytest.mark.slow
+def test_the_same_weights_are_trained_whatever_is_held(folder, tmp_path):
+    scenario, recipe, config = configuration.read_config(
+        ["gin/quickstart.gin"],
+        ["WideResNet.width = 1", "Recipe.epochs = 2", "Recipe.batch_size = 4"],
+    )
+    trained = {}
+    for cache in CACHES:
+        task = {"dataset": f"folder:{folder}", "classes": None, "image_size": 8, "cache": cache}
+        tasks = [dataclasses.replace(each, **task) for each in scenario.tasks]
+        task_data = [load(each) for each in tasks]
+        fitting.prepare_backend(recipe)
+        network = fitting.build_network(scenario, [d.info for d in task_data], recipe)
+        run = RunFolder(tmp_path / cache)
+        run.claim(config)
+        objective = joint_objective(network.virtual_networks)
+        before = network.get_weights()
+        fitting.train(network, task_data, network.outputs_by_task, objective, recipe, run, [])
+        trained[cache] = network.get_weights()
+        assert any((one != other).any() for one, other in zip(before, trained[cache], strict=True))
+    for cache in LAZY:
+        for one, other in zip(trained[cache], trained["decoded"], strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.slow
