@@ -31,6 +31,8 @@ _QUALITY = 95
 class Reading:
     """What one way of holding the images of a task costs.
 
+    Seconds of the processor tell more than those of the clock where others use the machine.
+
     Attributes:
         cache: how the images were held.
         images: how many there are, of both splits.
@@ -38,8 +40,10 @@ class Reading:
         before_bytes: resident at most before images were read, with TensorFlow loaded.
         peak_bytes: resident at most in the whole process.
         load_seconds: from nothing read to the images at hand.
+        load_cpu_seconds: what all cores together worked for that.
         first_batch_seconds: from there to the first batch of training.
         images_per_second: what the training pipeline delivers.
+        cpu_microseconds: what all cores together worked for one of these images.
     """
 
     cache: str
@@ -48,8 +52,10 @@ class Reading:
     before_bytes: int
     peak_bytes: int
     load_seconds: float
+    load_cpu_seconds: float
     first_batch_seconds: float
     images_per_second: float
+    cpu_microseconds: float
 
 
 def measure_caches(
@@ -85,20 +91,21 @@ def measure_caches(
 def measure(task: Task, data_dir, batch_size: int, seconds: float) -> Reading:
     """Measures one way of holding the images in this process; see `measure_caches`."""
     before = peak_memory()
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), time.process_time()
     task_data = data.load(task, data_dir, show_progress=True)
-    loaded = time.perf_counter()
+    loaded, loaded_cpu = time.perf_counter(), time.process_time()
     outputs = {task.name: [task.name]}
     batches = iter(pipelines.training_dataset([task_data], outputs, batch_size, 0, 0, 10**6))
     next(batches)
     first = time.perf_counter()
     for _ in range(2 * num_cores()):  # until the batches that wait are drawn
         next(batches)
-    steps, begun = 0, time.perf_counter()
+    steps, begun, begun_cpu = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() < begun + seconds:
         next(batches)
         steps += 1
     rate = steps * batch_size / (time.perf_counter() - begun)
+    cpu = (time.process_time() - begun_cpu) / (steps * batch_size)
     parts = (task_data.train, task_data.test)
     return Reading(
         cache=task.cache or "decoded",
@@ -107,8 +114,10 @@ def measure(task: Task, data_dir, batch_size: int, seconds: float) -> Reading:
         before_bytes=before,
         peak_bytes=peak_memory(),
         load_seconds=loaded - start,
+        load_cpu_seconds=loaded_cpu - start_cpu,
         first_batch_seconds=first - loaded,
         images_per_second=rate,
+        cpu_microseconds=1e6 * cpu,
     )
 
 
@@ -125,20 +134,34 @@ def peak_memory() -> int:
     return 1024 * int(_PEAK.search(status)[1])
 
 
+_HEAD = (
+    *("held", "images", "held MB", "peak MB", "of these", "load s", "CPU s", "first batch s"),
+    *("images/s", "CPU us/image"),
+)
+
+
 def report(readings: Sequence[Reading]) -> str:
-    """The figures as a table."""
-    lines = [
-        f"{'held':8} {'images':>8} {'held MB':>8} {'peak MB':>8} {'of these':>9} {'load s':>7} "
-        f"{'1st batch s':>11} {'images/s':>9}"
-    ]
-    lines += [
-        f"{each.cache:8} {each.images:8,} {each.held_bytes / 1e6:8,.0f} "
-        f"{each.peak_bytes / 1e6:8,.0f} {(each.peak_bytes - each.before_bytes) / 1e6:9,.0f} "
-        f"{each.load_seconds:7,.1f} {each.first_batch_seconds:11,.1f} "
-        f"{each.images_per_second:9,.0f}"
+    """The figures as a table; "of these" is the peak without what the libraries took before."""
+    rows = [
+        (
+            each.cache,
+            f"{each.images:,}",
+            f"{each.held_bytes / 1e6:,.0f}",
+            f"{each.peak_bytes / 1e6:,.0f}",
+            f"{(each.peak_bytes - each.before_bytes) / 1e6:,.0f}",
+            f"{each.load_seconds:.1f}",
+            f"{each.load_cpu_seconds:.1f}",
+            f"{each.first_batch_seconds:.1f}",
+            f"{each.images_per_second:,.0f}",
+            f"{each.cpu_microseconds:.0f}",
+        )
         for each in readings
     ]
-    return "\n".join([*lines, '("of these": since images were read, without the libraries)'])
+    widths = [max(map(len, column)) for column in zip(_HEAD, *rows, strict=True)]
+    return "\n".join(
+        "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True))
+        for row in (_HEAD, *rows)
+    )
 
 
 def make_folder(path, images: int, pixels: int) -> None:

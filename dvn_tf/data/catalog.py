@@ -1,6 +1,7 @@
 """Image classification datasets of TFDS, the project's own Tiny-ImageNet among them."""
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator, Sequence
 
@@ -9,7 +10,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from dvn_tf.data import images as image_tools
-from dvn_tf.data import preparation
+from dvn_tf.data import preparation, progress
 from dvn_tf.data.builders import find_builder
 from dvn_tf.data.records import Records
 from dvn_tf.errors import UserError
@@ -137,12 +138,13 @@ class Catalogued:
         """
         images = (k for k, f in self._features.items() if isinstance(f, tfds.features.Image))
         try:
-            return self._builder.as_dataset(
-                split=split_name,
-                decoders=dict.fromkeys(images, tfds.decode.SkipDecoding()),
-                # By itself TFDS keeps the records of small datasets in memory.
-                read_config=tfds.ReadConfig(try_autocache=False, add_tfds_id=with_ids),
-            )
+            with _without_warnings():
+                return self._builder.as_dataset(
+                    split=split_name,
+                    decoders=dict.fromkeys(images, tfds.decode.SkipDecoding()),
+                    # By itself TFDS keeps the records of small datasets in memory.
+                    read_config=tfds.ReadConfig(try_autocache=False, add_tfds_id=with_ids),
+                )
         # An unknown split and one that is malformed raise different classes.
         except (AssertionError, KeyError, ValueError) as err:
             splits = ", ".join(map(repr, self._builder.info.splits))
@@ -226,7 +228,11 @@ class SplitImages:
         self._split_name = split_name
         with dataset.damage_named():
             found = dataset.examples(split_name).map(dataset.label_and_size).batch(_BATCH)
-            batches = list(found.as_numpy_iterator())
+            batches = []
+            with progress.counter(None, f"Reading the labels of {self.name}") as counter:
+                for batch in found.as_numpy_iterator():
+                    batches.append(batch)
+                    counter.update(len(batch[0]))
             labels, sizes = (
                 np.concatenate([np.zeros(0, np.int32), *(batch[i] for batch in batches)])
                 for i in range(2)
@@ -278,6 +284,18 @@ class SplitImages:
             if content is None:
                 content = self._records.content(position)
             return self._dataset.decode(content, self.shape[1]).numpy()
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keeps TensorFlow from telling the user what TFDS should call instead."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _central_square(image: tf.Tensor) -> tf.Tensor:

@@ -6,9 +6,11 @@ uninterrupted run sees from epoch 3 on. And a task sees the same order and augme
 tasks are trained beside it; only the number of steps in an epoch depends on them.
 """
 
+import contextlib
 import dataclasses
+import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +21,8 @@ from dvn_tf.data.encoded import LazyImages
 from dvn_tf.data.task_data import ImageSet, TaskData
 from dvn_tf.errors import UserError
 
+# What TensorFlow makes of an error that Python raised in a pipeline.
+_READING_ERROR = re.compile(rf"\b{UserError.__name__}: (.+)$", re.MULTILINE)
 _AHEAD = 4  # batches that wait; left to itself, tf.data keeps more and more of them
 _ALGORITHM = "philox"  # named, so that a device's default cannot change the numbers
 
@@ -192,6 +196,24 @@ def evaluation_dataset(
     dataset = tf.data.Dataset.range(steps)
     dataset = dataset.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return _without_copies(dataset.prefetch(_AHEAD))
+
+
+@contextlib.contextmanager
+def reading_errors() -> Iterator[None]:
+    """Raises errors of reading images as they are, within a block that draws from a pipeline.
+
+    tf.data turns an image that has become unreadable since it was loaded into an error of its own.
+
+    Raises:
+        UserError: If an image cannot be read.
+    """
+    try:
+        yield
+    except tf.errors.OpError as err:
+        found = _READING_ERROR.search(err.message)
+        if found is None:
+            raise
+        raise UserError(found[1]) from err
 
 
 def _decoded(images: LazyImages, index: tf.Tensor, count: int) -> tf.Tensor:

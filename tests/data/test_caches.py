@@ -267,3 +267,6 @@ def test_files_that_change_afterwards(tmp_path, cache):
     else:
         with pytest.raises(UserError, match=r"2\.png cannot be read as an image"):
             np.asarray(data.train.images)
+        message = r"^\S*2\.png cannot be read as an image: [\w ]+\.$"
+        with pytest.raises(UserError, match=message), pipelines.reading_errors():
+            batches(data)
