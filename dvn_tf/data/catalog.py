@@ -3,16 +3,15 @@
 import contextlib
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from dvn_tf.data import images as image_tools
-from dvn_tf.data import preparation, progress
+from dvn_tf.data import preparation
 from dvn_tf.data.builders import find_builder
-from dvn_tf.data.records import Records
+from dvn_tf.data.split_images import SplitImages
 from dvn_tf.errors import UserError
 
 # What TensorFlow raises when a record or an image in it is damaged or missing.
@@ -26,7 +25,6 @@ _DAMAGE = (
 _CHOOSE_SPLITS = (
     "Set Task.train_split and Task.test_split, such as 'train[:80%]' and 'train[80%:]'."
 )
-_BATCH = 1024  # labels read at a time
 
 
 class Catalogued:
@@ -104,7 +102,7 @@ class Catalogued:
             )
         return (image_size or height, image_size or width, channels)
 
-    def encoded(self, split: str, select) -> "SplitImages":
+    def encoded(self, split: str, select) -> SplitImages:
         """Finds the images of one split. Downloads the dataset first if it is absent.
 
         Args:
@@ -116,7 +114,7 @@ class Catalogued:
         """
         preparation.prepare(self._builder)
         size = self._crop_from if self._crop_from and split == "train" else self.image_shape[0]
-        return SplitImages(self, self._split_name(split), size, select)
+        return SplitImages(self, self._split_name(split), size, self._crop_from, select)
 
     def _split_name(self, split: str) -> str:
         if self._splits[split]:
@@ -163,21 +161,9 @@ class Catalogued:
         """The encoded image of an example."""
         return example[self._image_key]
 
-    def decode(self, content, size: int):
-        """Decodes an image; all that is read goes this way.
-
-        Args:
-            content: The encoded image.
-            size: Height and width in pixels of the result.
-
-        Returns:
-            uint8 tensor of shape (size, size, channels).
-        """
-        image = self._features[self._image_key].decode_example(content)
-        if self._crop_from is not None:
-            image = _resize(_central_square(image), self._crop_from)
-            return image_tools.middle(image, size)
-        return _resize(image, size)
+    def decode(self, content):
+        """Decodes an image to a uint8 tensor in its own size."""
+        return self._features[self._image_key].decode_example(content)
 
     def record_folder(self) -> str | None:
         """The folder of the dataset's TFRecord files; None if there are none on this machine."""
@@ -209,83 +195,6 @@ class Catalogued:
         )
 
 
-class SplitImages:
-    """Images of a split of TFDS; see `dvn_tf.data.encoded.EncodedImages`.
-
-    Args:
-        dataset: The dataset.
-        split_name: The split, as TFDS names it.
-        size: Height and width of the decoded images in pixels.
-        select: Function from the split's labels to the ascending positions to keep.
-
-    Raises:
-        UserError: If there is no such split, or it is cut short or damaged.
-    """
-
-    def __init__(self, dataset: Catalogued, split_name: str, size: int, select):
-        self.name = dataset.name
-        self._dataset = dataset
-        self._split_name = split_name
-        with dataset.damage_named():
-            found = dataset.examples(split_name).map(dataset.label_and_size).batch(_BATCH)
-            batches = []
-            with progress.counter(None, f"Reading the labels of {self.name}") as counter:
-                for batch in found.as_numpy_iterator():
-                    batches.append(batch)
-                    counter.update(len(batch[0]))
-            labels, sizes = (
-                np.concatenate([np.zeros(0, np.int32), *(batch[i] for batch in batches)])
-                for i in range(2)
-            )
-            labels = labels.astype(np.int32)
-            positions = np.asarray(select(labels))
-        self._wanted = np.zeros(len(labels), bool)
-        self._wanted[positions] = True
-        self.labels = labels[positions]
-        self.sizes = sizes[positions]
-        self.shape = (len(positions), size, size, dataset.image_shape[2])
-        self._folder = dataset.record_folder()
-        self._records = None
-
-    @property
-    def random_access(self) -> bool:
-        """Whether the images lie in TFRecord files on this machine."""
-        return self._folder is not None
-
-    def chunks(
-        self, contents: bool, locate: bool
-    ) -> Iterator[tuple[Sequence[bytes] | None, np.ndarray]]:
-        """Reads and decodes all images once, see `EncodedImages`."""
-        dataset = self._dataset
-        wanted = tf.constant(self._wanted)
-        records = Records(self._folder) if locate else None
-
-        def read(_, example):
-            content = dataset.content(example)
-            return dataset.decode(content, self.shape[1]), content, example.get("tfds_id", "")
-
-        with dataset.damage_named():
-            # Only the images that are kept are decoded.
-            examples = dataset.examples(self._split_name, with_ids=locate).enumerate()
-            examples = examples.filter(lambda i, _: tf.gather(wanted, i))
-            decoded = examples.map(read, num_parallel_calls=tf.data.AUTOTUNE)
-            step = image_tools.chunk_length(self.shape)
-            for images, encoded, ids in decoded.batch(step).prefetch(1).as_numpy_iterator():
-                if records is not None:
-                    records.add(ids, encoded)
-                yield encoded if contents else None, images
-            if records is not None:
-                self._records = records.packed()
-
-    def decode(self, position: int, content: bytes | None = None) -> np.ndarray:
-        """Decodes an image, see `EncodedImages`."""
-        # On a GPU, resizing would round otherwise.
-        with self._dataset.damage_named(), tf.device("CPU:0"):
-            if content is None:
-                content = self._records.content(position)
-            return self._dataset.decode(content, self.shape[1]).numpy()
-
-
 @contextlib.contextmanager
 def _without_warnings() -> Iterator[None]:
     """Keeps TensorFlow from telling the user what TFDS should call instead."""
@@ -296,20 +205,3 @@ def _without_warnings() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def _central_square(image: tf.Tensor) -> tf.Tensor:
-    height, width = tf.unstack(tf.shape(image)[:2])
-    side = tf.minimum(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return image[top : top + side, left : left + side]
-
-
-def _resize(image: tf.Tensor, size: int) -> tf.Tensor:
-    """Resizes a uint8 image, bilinear with antialiasing, unless it has the size already."""
-    shape = (size, size, image.shape[2])
-    if image.shape.as_list() == list(shape):
-        return image
-    pixels = tf.image.resize(image, shape[:2], antialias=True)
-    pixels = tf.clip_by_value(tf.round(pixels), 0, 255)
-    return tf.ensure_shape(tf.cast(pixels, tf.uint8), shape)
