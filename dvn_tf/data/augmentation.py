@@ -27,17 +27,21 @@ def draw_crops(task, image_shape, count: int, seed, algorithm: str):
         image's: from -padding to padding, or within the square that `task.resize` leaves to
         crop from; `flip`: bool (count,).
     """
-    if (held := task.crop_from()) is None:
-        farthest = crop_padding(task, image_shape[0])
-        nearest = -farthest
-    else:
-        nearest, farthest = 0, held - image_shape[0]
+    nearest, farthest = _reach(task, image_shape[0])
     offset_seed, flip_seed = tf.unstack(tf.random.split(seed, 2, alg=algorithm))
     offset = tf.random.stateless_uniform(
         (count, 2), offset_seed, nearest, farthest + 1, tf.int32, alg=algorithm
     )
     flip = tf.random.stateless_uniform((count,), flip_seed, 0, 2, tf.int32, alg=algorithm)
     return {"offset": offset, "flip": (flip == 1) & task.flip}
+
+
+def _reach(task, size: int) -> tuple[int, int]:
+    """The least and the greatest offset of a crop."""
+    if task.crop_from() is not None:
+        return 0, task.crop_from() - size
+    padding = crop_padding(task, size)
+    return -padding, padding
 
 
 def crop_and_flip(images, index, offset, flip, size: int | None = None):
