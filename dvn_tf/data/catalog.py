@@ -135,13 +135,14 @@ class Catalogued:
             UserError: If there is no such split.
         """
         images = (k for k, f in self._features.items() if isinstance(f, tfds.features.Image))
+        # By itself TFDS keeps the records of small datasets in memory.
+        config = tfds.ReadConfig(try_autocache=False, add_tfds_id=with_ids)
         try:
             with _without_warnings():
                 return self._builder.as_dataset(
                     split=split_name,
                     decoders=dict.fromkeys(images, tfds.decode.SkipDecoding()),
-                    # By itself TFDS keeps the records of small datasets in memory.
-                    read_config=tfds.ReadConfig(try_autocache=False, add_tfds_id=with_ids),
+                    read_config=config,
                 )
         # An unknown split and one that is malformed raise different classes.
         except (AssertionError, KeyError, ValueError) as err:

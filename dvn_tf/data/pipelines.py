@@ -218,7 +218,8 @@ def reading_errors() -> Iterator[None]:
 
 def _decoded(images: LazyImages, index: tf.Tensor, count: int) -> tf.Tensor:
     """Decodes the images at `count` positions while the pipeline runs."""
-    decoded = tf.numpy_function(images.__getitem__, [index], tf.uint8)
+    # Said to be stateless, it stays parallel where operations must be deterministic.
+    decoded = tf.numpy_function(images.__getitem__, [index], tf.uint8, stateful=False)
     return tf.ensure_shape(decoded, (count, *images.shape[1:]))
 
 

@@ -61,11 +61,12 @@ def stage_text(
         steps: steps of an epoch.
     """
     size = sum(part.images.nbytes for data in task_data for part in (data.train, data.test))
+    held = f"{bytes_text(size)} of memory" if size else "read from their files"
     units = network.table.num_units
     divided = f" in {units} units" if units > 1 else ""
     entries = {data.task.name: _images(data) for data in task_data}
     entries |= {
-        "images": f"{bytes_text(size)} of memory, {steps} steps an epoch",
+        "images": f"{held}, {steps} steps an epoch",
         "network": f"{network.backbone.name}{divided}, "
         f"{network.stored_parameters()[1]:,} parameters",
         "sizes": _sizes(network, densities),
