@@ -17,7 +17,9 @@ _DATA_DIR = flags.DEFINE_string("data_dir", None, "TFDS's data folder. Default: 
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", None, "As Task.image_size.", lower_bound=1)
 _CACHES = flags.DEFINE_list("caches", "decoded,encoded,files", "What to measure, as Task.cache.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "Images of a step.", lower_bound=1)
-_SECONDS = flags.DEFINE_float("seconds", 20.0, "How long to draw batches.", lower_bound=0.1)
+_SECONDS = flags.DEFINE_float(
+    "seconds", 20.0, "How long to draw batches.", lower_bound=0.1, upper_bound=600
+)
 _MAKE_IMAGES = flags.DEFINE_integer(
     "make_images", None, "Make a folder of as many JPEG files.", lower_bound=200
 )
