@@ -67,8 +67,9 @@ def check_images(images: np.typing.ArrayLike, task: ExportedTask) -> np.ndarray:
 def read_image(path: str | os.PathLike, task: ExportedTask) -> np.ndarray:
     """Reads an image file in the form that the networks of a task take.
 
-    The image is turned upright, resized to the task's size (bilinear as in training, without
-    keeping the aspect ratio) and converted to grey or RGB.
+    The image is turned upright, converted to grey or RGB, and brought to the task's size as the
+    test images of its training were: it is resized (bilinear, without keeping the aspect ratio),
+    or the middle of its resized central square is taken, where the task says `crop_from`.
 
     Args:
         path: a file in PNG, JPEG, BMP, GIF (its first image), WebP, TIFF or PPM.
@@ -96,12 +97,25 @@ def read_image(path: str | os.PathLike, task: ExportedTask) -> np.ndarray:
             if image.mode.startswith(("I", "F")):
                 image = _to_eight_bits(image)
             image = image.convert("L" if channels == 1 else "RGB")
-            image = image.resize((width, height), Image.Resampling.BILINEAR)
+            if task.crop_from is None:
+                image = image.resize((width, height), Image.Resampling.BILINEAR)
+            else:
+                image = _middle(image, width, height, task.crop_from)
     except Exception as error:  # Pillow's decoders raise errors of any kind on damaged files
         name, reason = _name(path), " ".join(str(error).split()) or type(error).__name__
         reason = reason.removeprefix(f"cannot read {name}: ").removeprefix(f"{name} ")
         raise UserError(f"cannot read the image {name}: {reason:.300}") from None
     return np.asarray(image).reshape(task.image_shape)
+
+
+def _middle(image: Image.Image, width: int, height: int, crop_from: int) -> Image.Image:
+    """The middle of the central square, after that is resized."""
+    side = min(image.size)
+    left, top = ((length - side) // 2 for length in image.size)
+    square = image.crop((left, top, left + side, top + side))
+    square = square.resize((crop_from, crop_from), Image.Resampling.BILINEAR)
+    left, top = (crop_from - width) // 2, (crop_from - height) // 2
+    return square.crop((left, top, left + width, top + height))
 
 
 def _name(path) -> str:

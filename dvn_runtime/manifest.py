@@ -20,6 +20,7 @@ SUPPORTED_FORMATS = ("litert", "litert_int8")
 _MOST_BYTES = 2**31
 _MOST_MEMORY = 2**36  # bytes
 _MOST_VALUES = 2**28  # of one image
+_MOST_SIDE = 2**13  # pixels of a square that is cropped
 _MOST_CLASSES = 2**20
 
 
@@ -32,12 +33,15 @@ class ExportedTask:
         image_shape: (height, width, channels) of its images, in pixels.
         num_classes: the number of its classes.
         class_names: their names in the order of the labels; empty if unknown.
+        crop_from: height and width in pixels to which the central square of an image is resized,
+            before the middle of it is taken; None where the image itself is resized.
     """
 
     name: str
     image_shape: tuple[int, int, int]
     num_classes: int
     class_names: tuple[str, ...]
+    crop_from: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +169,10 @@ def _parse_task(name: str, entry: "_Entry") -> ExportedTask:
     names = entry.get("class_names", list)
     if not all(isinstance(name, str) for name in names) or len(names) not in (0, num_classes):
         raise entry.error("class_names", f"{num_classes} names, or none")
-    return ExportedTask(name, shape, num_classes, tuple(names))
+    crop_from = None
+    if "crop_from" in entry.content:
+        crop_from = entry.get("crop_from", int, least=max(shape[:2]), most=_MOST_SIDE)
+    return ExportedTask(name, shape, num_classes, tuple(names), crop_from)
 
 
 def _parse_network(entry: "_Entry", tasks, folder: pathlib.Path) -> ExportedNetwork:

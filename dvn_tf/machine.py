@@ -22,6 +22,14 @@ def available_memory() -> int | None:
     return min(found, default=None)
 
 
+def bytes_text(count: int) -> str:
+    """A number of bytes in MB or GB, as 0.3 MB, 47 MB or 1.2 GB."""
+    megabytes = count / 1e6
+    if megabytes >= 1000:
+        return f"{megabytes / 1000:.1f} GB"
+    return f"{megabytes:.0f} MB" if megabytes >= 10 else f"{megabytes:.1f} MB"
+
+
 def num_cores() -> int:
     """The number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # Linux

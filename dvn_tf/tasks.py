@@ -18,6 +18,8 @@ class TaskInfo:
             or one for all. The network normalizes its input itself, so it takes raw pixels.
         std: standard deviation of the pixel values, likewise.
         class_names: names of the classes in the order of the labels; may be empty.
+        crop_from: height and width in pixels to which the central square of an image is resized
+            before the middle of it is taken. None resizes the image itself to `image_shape`.
 
     Raises:
         UserError: if a value does not make a task.
@@ -29,6 +31,7 @@ class TaskInfo:
     mean: tuple[float, ...] = (127.5,)
     std: tuple[float, ...] = (127.5,)
     class_names: tuple[str, ...] = ()
+    crop_from: int | None = None
 
     def __post_init__(self):
         # A reloaded model brings lists.
@@ -44,6 +47,12 @@ class TaskInfo:
         channels = self.image_shape[-1]
         if len(self.mean) not in (1, channels) or len(self.std) not in (1, channels):
             raise UserError(f"task {self.name} needs a mean and std for {channels} channels")
+        if self.crop_from is not None and self.crop_from < max(self.image_shape[:2]):
+            raise UserError(f"task {self.name}: crop_from must not be below the image's size")
+
+    def get_config(self) -> dict:
+        """The arguments, as a network's file has them; without `crop_from` where it is None."""
+        return {key: kept for key, kept in dataclasses.asdict(self).items() if kept is not None}
 
 
 def output_name(task: str, level: int) -> str:

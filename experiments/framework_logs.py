@@ -26,6 +26,8 @@ _CHATTER = re.compile(
     | INFO:\ Created\ TensorFlow\ Lite            # LiteRT's own form of INFO
     # Errors where there is no GPU; with a GPU that does not work they read otherwise.
     | E\d{4}\ .*failed\ call\ to\ cuInit:.*(UNKNOWN\ ERROR\ \(303\)|CUDA_ERROR_NO_DEVICE)
+    # Where operations must be deterministic, tf.data rewrites a parallel map and forgets this.
+    | E\d{4}\ .*node_def_util\.cc:\d+\]\ NodeDef\ mentions\ attribute\ use_unbounded_threadpool
     # The LiteRT converter lists its settings, and what it ignores and skips in every conversion.
     | fully_quantize:\ \d
     | W\d{4}\ .*\.cc:\d+\]\ Ignored\ (output_format|drop_control_dependency)\.

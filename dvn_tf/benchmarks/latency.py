@@ -98,7 +98,7 @@ def measure_task(
     formats = checked_formats(formats)
     candidates = write_candidates(network, task, folder, images, formats)
     single = time_in_turn(_calls(candidates, images[:1], threads), rounds)
-    batch = np.resize(images, (batch_size, *images.shape[1:]))
+    batch = np.resize(images[:batch_size], (batch_size, *images.shape[1:]))
     batched = time_in_turn(_calls(candidates, batch, threads), max(3, rounds // 5))
     costs = network.costs()
     levels = []

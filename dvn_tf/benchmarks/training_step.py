@@ -105,7 +105,10 @@ def pipeline_images_per_second(
     task_data = []
     for task in scenario.tasks:
         info = data.task_info(task)
-        images = generator.integers(0, 256, (examples, *info.image_shape), np.uint8)
+        *size, channels = info.image_shape
+        if info.crop_from is not None:
+            size = (info.crop_from, info.crop_from)
+        images = generator.integers(0, 256, (examples, *size, channels), np.uint8)
         one_set = ImageSet(images, np.zeros(examples, np.int32))
         task_data.append(TaskData(task, info, one_set, one_set))
     names = {task.name: [task.name] for task in scenario.tasks}

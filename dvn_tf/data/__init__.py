@@ -3,7 +3,8 @@
 tasks.py      what a task is: plain values
 sources.py    where its images come from; `register_source` adds a kind of dataset
 progress.py   how far reading images has come, on a terminal or in a log
-task_data.py  what is known about a task, and its images in memory
+caches.py     what is held of images in memory: decoded, encoded, or nothing
+task_data.py  what is known about a task, and its images
 pipelines.py  batches for training and evaluation; the only module of these that needs TensorFlow
 """
 

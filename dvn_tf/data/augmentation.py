@@ -16,27 +16,36 @@ def draw_crops(task, image_shape, count: int, seed, algorithm: str):
     """Draws a crop for each of a task's examples.
 
     Args:
-        task: The task, which says how far crops may reach and whether to flip.
-        image_shape: Height and width in pixels, channels.
+        task: The task, which says where crops may lie and whether to flip.
+        image_shape: Height and width of a crop in pixels, channels.
         count: Number of examples.
         seed: Integer tensor of shape (2,).
         algorithm: TensorFlow's random number generator.
 
     Returns:
         `offset`: int32 (count, 2), rows and columns by which a crop's origin lies off the
-        image's, from -padding to padding; `flip`: bool (count,).
+        image's: from -padding to padding, or within the square that `task.resize` leaves to
+        crop from; `flip`: bool (count,).
     """
-    padding = crop_padding(task, image_shape[0])
+    nearest, farthest = _reach(task, image_shape[0])
     offset_seed, flip_seed = tf.unstack(tf.random.split(seed, 2, alg=algorithm))
     offset = tf.random.stateless_uniform(
-        (count, 2), offset_seed, -padding, padding + 1, tf.int32, alg=algorithm
+        (count, 2), offset_seed, nearest, farthest + 1, tf.int32, alg=algorithm
     )
     flip = tf.random.stateless_uniform((count,), flip_seed, 0, 2, tf.int32, alg=algorithm)
     return {"offset": offset, "flip": (flip == 1) & task.flip}
 
 
-def crop_and_flip(images, index, offset, flip):
-    """Crops images that are extended by reflection to their own size, and mirrors some.
+def _reach(task, size: int) -> tuple[int, int]:
+    """The least and the greatest offset of a crop."""
+    if task.crop_from() is not None:
+        return 0, task.crop_from() - size
+    padding = crop_padding(task, size)
+    return -padding, padding
+
+
+def crop_and_flip(images, index, offset, flip, size: int | None = None):
+    """Crops images that are extended by reflection, and mirrors some.
 
     The result equals padding each image by `numpy.pad(mode="reflect")`, slicing it, and
     mirroring it where `flip` says so.
@@ -47,13 +56,14 @@ def crop_and_flip(images, index, offset, flip):
         offset: int32 (batch, 2), rows and columns by which a crop's origin lies off the
             image's, smaller than height and width in absolute value.
         flip: bool (batch,), whether to mirror left and right.
+        size: Height and width of the crops in pixels. None is those of the images.
 
     Returns:
-        (batch, height, width, channels), of the images' type.
+        (batch, height, width, channels) of the crops, of the images' type.
     """
     count, height, width, channels = images.shape
-    rows = _reflect(tf.range(height) + offset[:, :1], height)  # (batch, height)
-    columns = _reflect(tf.range(width) + offset[:, 1:], width)  # (batch, width)
+    rows = _reflect(tf.range(size or height) + offset[:, :1], height)  # (batch, height)
+    columns = _reflect(tf.range(size or width) + offset[:, 1:], width)  # (batch, width)
     columns = tf.where(flip[:, None], columns[:, ::-1], columns)
     # 64 bits: a large dataset has more rows than 32 bits count.
     rows = tf.cast(index, tf.int64)[:, None] * height + tf.cast(rows, tf.int64)

@@ -1,17 +1,17 @@
 """Image classification datasets of TFDS, the project's own Tiny-ImageNet among them."""
 
 import contextlib
-import difflib
+import logging
 import os
-import sys
 from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from dvn_tf.data import images as image_tools
-from dvn_tf.data import preparation, progress, tiny_imagenet
+from dvn_tf.data import preparation
+from dvn_tf.data.builders import find_builder
+from dvn_tf.data.split_images import SplitImages
 from dvn_tf.errors import UserError
 
 # What TensorFlow raises when a record or an image in it is damaged or missing.
@@ -25,7 +25,6 @@ _DAMAGE = (
 _CHOOSE_SPLITS = (
     "Set Task.train_split and Task.test_split, such as 'train[:80%]' and 'train[80%:]'."
 )
-_BATCH = 256  # images decoded at a time
 
 
 class Catalogued:
@@ -39,6 +38,8 @@ class Catalogued:
         image_size: Height and width in pixels to resize to. None keeps the dataset's own.
         train_split: TFDS split to train on. None is `"train"`.
         test_split: TFDS split to test on. None is `"test"`, else `"validation"`.
+        crop_from: Height and width in pixels to resize the central square of an image to, instead
+            of the image: training images have that size, test images are the middle of it.
 
     Raises:
         UserError: If TFDS has no such dataset, or the dataset has no such image or label.
@@ -53,12 +54,14 @@ class Catalogued:
         image_size: int | None = None,
         train_split: str | None = None,
         test_split: str | None = None,
+        crop_from: int | None = None,
     ):
-        self._name = name
-        self._builder = _find_builder(name, data_dir)
+        self.name = name
+        self._builder = find_builder(name, data_dir)
         self._features = self._builder.info.features
         self._image_key = image_key
         self._label_key = label_key
+        self._crop_from = crop_from
         self._splits = {"train": train_split, "test": test_split}
         try:
             self._feature(label_key, tfds.features.ClassLabel, "label_key")
@@ -79,7 +82,7 @@ class Catalogued:
         if key not in keys:
             have = f"it has {', '.join(map(repr, keys))}" if keys else "it has none"
             raise UserError(
-                f"Dataset {self._name!r} has no {kind.__name__} feature {key!r} "
+                f"Dataset {self.name!r} has no {kind.__name__} feature {key!r} "
                 f"(Task.{setting}): {have}."
             )
         return self._features[key]
@@ -88,42 +91,30 @@ class Catalogued:
         height, width, channels = image.shape
         if image.np_dtype != np.uint8 or channels not in (1, 3):
             raise UserError(
-                f"Dataset {self._name!r}: images must have 1 or 3 channels of 8 bits, not "
+                f"Dataset {self.name!r}: images must have 1 or 3 channels of 8 bits, not "
                 f"{channels} of type {np.dtype(image.np_dtype).name}."
             )
         if image_size is None and (height is None or height != width):
             size = "varies" if height is None or width is None else f"is {height} x {width}"
             raise UserError(
-                f"Dataset {self._name!r}: the size of its images {size}: "
+                f"Dataset {self.name!r}: the size of its images {size}: "
                 "set Task.image_size to resize them, such as image_size = 64."
             )
         return (image_size or height, image_size or width, channels)
 
-    def read(self, split: str, select) -> tuple[np.ndarray, np.ndarray]:
-        """Reads the images of one split. Downloads the dataset first if it is absent.
+    def encoded(self, split: str, select) -> SplitImages:
+        """Finds the images of one split. Downloads the dataset first if it is absent.
 
         Args:
             split: `"train"` or `"test"`.
             select: Function from a split's labels to the ascending positions to keep.
 
-        Returns:
-            Images, uint8 of shape (n, height, width, channels), and labels, int32 (n,).
-
         Raises:
             UserError: If the data cannot be downloaded, is cut short or damaged.
         """
         preparation.prepare(self._builder)
-        split_name = self._split_name(split)
-        try:
-            labels = self._read_labels(split_name)
-            positions = select(labels)
-            return self._read_images(split_name, positions, len(labels)), labels[positions]
-        except UserError:
-            raise
-        except _DAMAGE as err:
-            raise UserError(f"Dataset {self._name!r}: {self._restore()}") from err
-        except Exception as err:  # TFDS and TensorFlow raise many more
-            raise self._damaged(err) from err
+        size = self._crop_from if self._crop_from and split == "train" else self.image_shape[0]
+        return SplitImages(self, self._split_name(split), size, self._crop_from, select)
 
     def _split_name(self, split: str) -> str:
         if self._splits[split]:
@@ -133,24 +124,70 @@ class Catalogued:
             return split
         return "validation"
 
-    def _examples(self, split_name) -> tf.data.Dataset:
-        """The examples of a split in the dataset's order, their images still encoded."""
+    def examples(self, split_name: str, with_ids: bool = False) -> tf.data.Dataset:
+        """The examples of a split in the dataset's order, their images still encoded.
+
+        Args:
+            split_name: As TFDS names it.
+            with_ids: Whether "tfds_id" says from which record of which file they are.
+
+        Raises:
+            UserError: If there is no such split.
+        """
         images = (k for k, f in self._features.items() if isinstance(f, tfds.features.Image))
+        # By itself TFDS keeps the records of small datasets in memory.
+        config = tfds.ReadConfig(try_autocache=False, add_tfds_id=with_ids)
         try:
-            return self._builder.as_dataset(
-                split=split_name, decoders=dict.fromkeys(images, tfds.decode.SkipDecoding())
-            )
+            with _without_warnings():
+                return self._builder.as_dataset(
+                    split=split_name,
+                    decoders=dict.fromkeys(images, tfds.decode.SkipDecoding()),
+                    read_config=config,
+                )
         # An unknown split and one that is malformed raise different classes.
         except (AssertionError, KeyError, ValueError) as err:
             splits = ", ".join(map(repr, self._builder.info.splits))
             raise UserError(
-                f"Dataset {self._name!r} has no split {split_name!r}: "
+                f"Dataset {self.name!r} has no split {split_name!r}: "
                 + (f"it has {splits}. {_CHOOSE_SPLITS}" if splits else self._restore())
             ) from err
 
+    def label_and_size(self, example):
+        """The label of an example, and the bytes of its image, as tensors."""
+        image = example[self._image_key]
+        size = tf.strings.length(image) if image.dtype == tf.string else tf.size(image)
+        return example[self._label_key], size
+
+    def content(self, example):
+        """The encoded image of an example."""
+        return example[self._image_key]
+
+    def decode(self, content):
+        """Decodes an image to a uint8 tensor in its own size."""
+        return self._features[self._image_key].decode_example(content)
+
+    def record_folder(self) -> str | None:
+        """The folder of the dataset's TFRecord files; None if there are none on this machine."""
+        folder = str(self._builder.data_path)
+        records = self._builder.info.file_format == tfds.core.FileFormat.TFRECORD
+        # The mocked datasets of TFDS have no splits.
+        return folder if records and self._builder.info.splits and os.path.isdir(folder) else None
+
+    @contextlib.contextmanager
+    def damage_named(self) -> Iterator[None]:
+        """Turns what TFDS and TensorFlow raise on damaged files into one error."""
+        try:
+            yield
+        except UserError:
+            raise
+        except _DAMAGE as err:
+            raise UserError(f"Dataset {self.name!r}: {self._restore()}") from err
+        except Exception as err:  # TFDS and TensorFlow raise many more
+            raise self._damaged(err) from err
+
     def _damaged(self, err: Exception) -> UserError:
         reason = preparation.reason(err)
-        return UserError(f"Dataset {self._name!r} cannot be read ({reason}): {self._restore()}")
+        return UserError(f"Dataset {self.name!r} cannot be read ({reason}): {self._restore()}")
 
     def _restore(self) -> str:
         return (
@@ -158,86 +195,14 @@ class Catalogued:
             "restore them, or delete that folder and run again to prepare them anew."
         )
 
-    def _read_labels(self, split_name) -> np.ndarray:
-        labels = self._examples(split_name).map(lambda example: example[self._label_key])
-        batches = list(labels.batch(_BATCH).as_numpy_iterator())
-        return np.concatenate(batches).astype(np.int32) if batches else np.zeros(0, np.int32)
-
-    def _read_images(self, split_name, positions, count) -> np.ndarray:
-        """Decodes the images at `positions` of a split straight into one array."""
-        wanted = np.zeros(count, bool)
-        wanted[positions] = True
-
-        def decode(_, example):
-            image = self._features[self._image_key].decode_example(example[self._image_key])
-            return _resize(image, self.image_shape)
-
-        # Only the images that are kept are decoded.
-        examples = self._examples(split_name).enumerate().filter(lambda i, _: tf.gather(wanted, i))
-        decoded = examples.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
-        images = image_tools.allocate((len(positions), *self.image_shape))
-        batches = decoded.batch(_BATCH).prefetch(1).as_numpy_iterator()
-        start = 0
-        with progress.counter(len(positions), f"Reading {self._name}") as counter:
-            for batch in batches:
-                images[start : start + len(batch)] = batch
-                start += len(batch)
-                counter.update(len(batch))
-        return images
-
-
-def _resize(image: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
-    """Resizes a uint8 image, bilinear with antialiasing, unless it has the size already."""
-    if image.shape.as_list() == list(shape):
-        return image
-    pixels = tf.image.resize(image, shape[:2], antialias=True)
-    pixels = tf.clip_by_value(tf.round(pixels), 0, 255)
-    return tf.ensure_shape(tf.cast(pixels, tf.uint8), shape)
-
 
 @contextlib.contextmanager
-def _without_imports() -> Iterator[None]:
-    """Keeps TFDS from importing the modules that a prepared dataset's features.json names.
-
-    Such a module could lie beside the dataset in the current folder. TFDS's own are allowed, and
-    those that are imported already.
-    """
-    original = tfds.features.FeatureConnector.__dict__["cls_from_name"]
-
-    def cls_from_name(cls, name: str):
-        module = name.rpartition(".")[0]
-        if not module.startswith("tensorflow_datasets.") and module not in sys.modules:
-            raise UserError(f"its features.json names {name}, a class outside of TFDS")
-        return original.__func__(cls, name)
-
-    tfds.features.FeatureConnector.cls_from_name = classmethod(cls_from_name)
+def _without_warnings() -> Iterator[None]:
+    """Keeps TensorFlow from telling the user what TFDS should call instead."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        tfds.features.FeatureConnector.cls_from_name = original
-
-
-def _find_builder(name, data_dir):
-    try:
-        with _without_imports():
-            builder = tfds.builder(name, data_dir=data_dir)
-            if isinstance(builder, tiny_imagenet.TinyImagenet):
-                builder = tiny_imagenet.builder_at_hand(builder)
-        return builder
-    except tfds.core.DatasetNotFoundError as err:
-        # Those of the community are not used here, and TFDS would ask the network for their names.
-        names = tfds.list_builders(with_community_datasets=False)
-        close = difflib.get_close_matches(name, names, n=3)
-        hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
-        raise UserError(
-            f"There is no dataset {name!r}: give 'digits', 'folder:PATH', a name of TFDS, or the "
-            f"name of a source that you registered.{hint}"
-        ) from err
-    except UserError:
-        raise
-    # Malformed names, versions and files: TFDS raises no common class for them.
-    except Exception as err:
-        raise UserError(
-            f"Dataset {name!r} cannot be used ({preparation.reason(err)}): "
-            "check its name, or restore its folder in the data folder if that is damaged."
-        ) from err
+        logger.setLevel(level)

@@ -6,18 +6,24 @@ uninterrupted run sees from epoch 3 on. And a task sees the same order and augme
 tasks are trained beside it; only the number of steps in an epoch depends on them.
 """
 
+import contextlib
 import dataclasses
+import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from dvn_tf.data import images as image_tools
 from dvn_tf.data.augmentation import crop_and_flip, draw_crops
+from dvn_tf.data.encoded import LazyImages
 from dvn_tf.data.task_data import ImageSet, TaskData
 from dvn_tf.errors import UserError
 
+# What TensorFlow makes of an error that Python raised in a pipeline.
+_READING_ERROR = re.compile(rf"\b{UserError.__name__}: (.+)$", re.MULTILINE)
+_AHEAD = 4  # batches that wait; left to itself, tf.data keeps more and more of them
 _ALGORITHM = "philox"  # named, so that a device's default cannot change the numbers
 
 
@@ -127,8 +133,12 @@ def training_dataset(
             images, labels = stores[name]
             mine = {key: values[part] for key, values in plan[name].items()}
             index = mine["index"]
-            x[name] = crop_and_flip(images, index, mine["offset"], mine["flip"])
             y |= dict.fromkeys(outputs[name], tf.gather(labels, index))
+            if isinstance(images, LazyImages):
+                images = _decoded(images, index, index.shape[0])
+                index = tf.range(len(images))
+            size = None if data.info.crop_from is None else data.info.image_shape[0]
+            x[name] = crop_and_flip(images, index, mine["offset"], mine["flip"], size)
         return x, y
 
     dataset = tf.data.Dataset.range(first_epoch, epochs)
@@ -137,7 +147,7 @@ def training_dataset(
     dataset = dataset.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     length = max(0, (epochs - first_epoch) * steps - first_step)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))
-    return _without_copies(dataset.prefetch(tf.data.AUTOTUNE))
+    return _without_copies(dataset.prefetch(_AHEAD))
 
 
 def evaluation_dataset(
@@ -174,7 +184,10 @@ def evaluation_dataset(
             index = step * batch_size + positions
             weight = tf.cast(index < len(labels), tf.float32)
             index = tf.minimum(index, len(labels) - 1)
-            x[name] = tf.gather(images, index)
+            if isinstance(images, LazyImages):
+                x[name] = _decoded(images, index, part.stop - part.start)
+            else:
+                x[name] = tf.gather(images, index)
             y |= dict.fromkeys(outputs[name], tf.gather(labels, index))
             weights |= dict.fromkeys(outputs[name], weight)
         return x, y, weights
@@ -182,12 +195,43 @@ def evaluation_dataset(
     steps = -(-max(len(data.test) for data in task_data) // batch_size)
     dataset = tf.data.Dataset.range(steps)
     dataset = dataset.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return _without_copies(dataset.prefetch(tf.data.AUTOTUNE))
+    return _without_copies(dataset.prefetch(_AHEAD))
 
 
-def _store(images: ImageSet) -> tuple[tf.Tensor, tf.Tensor]:
-    """The images and labels as tensors on the CPU: a GPU's memory is for the network."""
+@contextlib.contextmanager
+def reading_errors() -> Iterator[None]:
+    """Raises errors of reading images as they are, within a block that draws from a pipeline.
+
+    tf.data turns an image that has become unreadable since it was loaded into an error of its own.
+
+    Raises:
+        UserError: If an image cannot be read.
+    """
+    try:
+        yield
+    except tf.errors.OpError as err:
+        found = _READING_ERROR.search(err.message)
+        if found is None:
+            raise
+        raise UserError(found[1]) from err
+
+
+def _decoded(images: LazyImages, index: tf.Tensor, count: int) -> tf.Tensor:
+    """Decodes the images at `count` positions while the pipeline runs."""
+    # Said to be stateless, it stays parallel where operations must be deterministic.
+    decoded = tf.numpy_function(images.__getitem__, [index], tf.uint8, stateful=False)
+    return tf.ensure_shape(decoded, (count, *images.shape[1:]))
+
+
+def _store(images: ImageSet) -> tuple[tf.Tensor | LazyImages, tf.Tensor]:
+    """The images and labels as tensors on the CPU: a GPU's memory is for the network.
+
+    Images that are not decoded stay as they are.
+    """
     pixels = images.images
+    if isinstance(pixels, LazyImages):
+        with tf.device("CPU:0"):
+            return pixels, tf.constant(images.labels)
     if pixels.ctypes.data % image_tools.ALIGNMENT or not pixels.flags.c_contiguous:
         pixels = image_tools.allocate(pixels.shape)
         np.copyto(pixels, images.images)

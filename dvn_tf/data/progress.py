@@ -34,11 +34,11 @@ def shown(show: bool) -> Iterator[None]:
         _shown.reset(token)
 
 
-def counter(total: int, what: str) -> tqdm:
+def counter(total: int | None, what: str) -> tqdm:
     """Counts images; `with counter(...) as images: images.update(256)`.
 
     Args:
-        total: How many there will be.
+        total: How many there will be; None if that is not known.
         what: What is done with them, such as `"Reading cifar10"`.
 
     Returns:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from dvn_tf.data.encoded import EncodedImages
 from dvn_tf.data.tasks import Task, check_tfds_name
 from dvn_tf.errors import UserError
 
@@ -51,7 +52,25 @@ class Source(Protocol):
         """
 
 
-Opener = Callable[[Task, str | os.PathLike | None], Source]
+class EncodedSource(Protocol):
+    """A dataset whose images can be held encoded; it has `encoded` in place of `read`.
+
+    Its attributes are those of `Source`. It knows of `Task.resize`: with `"crop"`, its training
+    images are squares of `Task.crop_from()` pixels, and its test images the middle of such.
+    """
+
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+
+    def encoded(self, split: str, select: Callable[[np.ndarray], np.ndarray]) -> EncodedImages:
+        """Finds the images of one split; `split` and `select` as for `Source.read`.
+
+        Raises:
+            UserError: If the images cannot be found.
+        """
+
+
+Opener = Callable[[Task, str | os.PathLike | None], Source | EncodedSource]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,6 +191,7 @@ def _open_folder(task, _):
         task.dataset.removeprefix("folder:"),
         test_fraction=task.test_fraction,
         image_size=task.image_size,
+        crop_from=task.crop_from(),
     )
 
 
@@ -186,6 +206,7 @@ def _open_tfds(task, data_dir):
         image_size=task.image_size,
         train_split=task.train_split,
         test_split=task.test_split,
+        crop_from=task.crop_from(),
     )
 
 

@@ -1,40 +1,59 @@
-"""What is known about a task, and its images, decoded and held in memory."""
+"""What is known about a task, and its images."""
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from dvn_tf.data import caches, progress
 from dvn_tf.data import images as image_tools
-from dvn_tf.data import progress
-from dvn_tf.data.sources import Source, open_source
-from dvn_tf.data.tasks import Task
+from dvn_tf.data.encoded import EncodedImages, LazyImages
+from dvn_tf.data.sources import EncodedSource, Source, open_source
+from dvn_tf.data.tasks import CROP, DECODED, Task
 from dvn_tf.errors import UserError
 from dvn_tf.tasks import TaskInfo
+
+_SPLITS = ("train", "test")
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageSet:
-    """Decoded images; they take n * height * width * channels bytes of memory.
+    """Images and their labels.
 
     Args:
-        images: uint8 of shape (n, height, width, channels).
+        images: uint8 of shape (n, height, width, channels): decoded, in an array, or such as are
+            decoded when they are asked for, with `images[positions]` as of an array.
         labels: int32 of shape (n,), from 0.
+        size: Height and width in pixels of the crops that networks take of them. None takes the
+            images whole.
     """
 
-    images: np.ndarray
+    images: np.ndarray | LazyImages
     labels: np.ndarray
+    size: int | None = None
 
     def __len__(self):
         return len(self.labels)
+
+    def read(self, positions) -> np.ndarray:
+        """Images as a network takes them, where nothing is drawn at random.
+
+        Args:
+            positions: Which ones, as an array is indexed by.
+
+        Returns:
+            uint8 of shape (len(positions), height, width, channels).
+        """
+        found = self.images[positions]
+        return found if self.size is None else image_tools.middle(found, self.size)
 
 
 @dataclasses.dataclass(frozen=True)
 class TaskData:
     """A task with its images.
 
-    CIFAR-10 takes 184 MB, the whole of Tiny-ImageNet 1.35 GB (all classes, both splits).
+    Decoded, CIFAR-10 takes 184 MB, the whole of Tiny-ImageNet 1.35 GB (all classes, both splits).
 
     Args:
         task: The task.
@@ -98,9 +117,8 @@ def load(
     _source_info(task, source)  # refuses a bad task before its data is fetched
     indices = task.class_indices() or range(len(source.class_names))
     with progress.shown(show_progress):
-        train = _read(source, "train", indices, task, task.train_examples)
-        test = _read(source, "test", indices, task, None)
-        mean, std = image_tools.channel_statistics(train.images)
+        read = _read_encoded if hasattr(source, "encoded") else _read_arrays
+        (train, test), (mean, std) = read(source, indices, task)
         # Asked again: some datasets learn the names of their classes from the data.
         info = dataclasses.replace(_source_info(task, source), mean=mean, std=std)
         loaded = TaskData(task, info, train, test, getattr(source, "skipped", {}))
@@ -131,6 +149,11 @@ def _source_info(task: Task, source: Source) -> TaskInfo:
             f"Task {task.name!r}: class {beyond[0]} is out of range: "
             f"{task.dataset!r} has classes 0 to {len(names) - 1}."
         )
+    if task.resize == CROP and not hasattr(source, "encoded"):
+        raise UserError(
+            f"Task {task.name!r}: resize 'crop' has no effect on dataset {task.dataset!r}: leave "
+            "it out."
+        )
     height = source.image_shape[0]
     if task.crop_padding is not None and task.crop_padding >= height:
         raise UserError(
@@ -142,13 +165,63 @@ def _source_info(task: Task, source: Source) -> TaskInfo:
         num_classes=len(indices),
         image_shape=source.image_shape,
         class_names=tuple(names[index] for index in indices),
+        crop_from=task.crop_from(),
     )
 
 
-def _read(source: Source, split, indices, task, limit) -> ImageSet:
-    """Reads the images of some classes and numbers these classes 0, 1, ..."""
-    new_label = np.full(len(source.class_names), -1, np.int32)
-    new_label[list(indices)] = np.arange(len(indices))
+def _read_encoded(source: EncodedSource, indices, task):
+    """Reads the images of a source that can give them encoded, and holds them as `task` says."""
+    labels = _new_labels(source, indices)
+    train, test = splits = [
+        source.encoded(split, _selection(task, split, labels)) for split in _SPLITS
+    ]
+    for split, images in zip(_SPLITS, splits, strict=True):
+        _check_images(task, split, images.labels)
+    cache = caches.choose_cache(task, splits)
+    if cache != DECODED:  # what a run says of its images anyway
+        progress.note(_held(task, splits, caches.describe_cache(cache, splits)))
+    counts = image_tools.ChannelCounts(train.shape[-1])
+    size = None if task.crop_from() is None else source.image_shape[0]
+    held = (
+        ImageSet(caches.hold(train, cache, counts), labels[train.labels], size),
+        ImageSet(caches.hold(test, cache), labels[test.labels]),
+    )
+    return held, counts.statistics()
+
+
+def _read_arrays(source: Source, indices, task):
+    """Reads the images of a source that gives them decoded alone."""
+    if task.cache not in (None, DECODED):
+        raise UserError(
+            f"Task {task.name!r}: dataset {task.dataset!r} gives decoded images alone: leave out "
+            f"cache {task.cache!r}."
+        )
+    labels = _new_labels(source, indices)
+    held = []
+    for split in _SPLITS:
+        images, old_labels = source.read(split, _selection(task, split, labels))
+        _check_images(task, split, old_labels)
+        held.append(ImageSet(images, labels[old_labels]))
+    caches.check_memory(task, sum(part.images.nbytes for part in held))
+    return held, image_tools.channel_statistics(held[0].images)
+
+
+def _held(task: Task, splits: Sequence[EncodedImages], how: str) -> str:
+    """How a task's images are held, in one line."""
+    train, test = (len(split.labels) for split in splits)
+    return f"Task {task.name}: {train:,} training and {test:,} test images, {how}"
+
+
+def _new_labels(source: Source, indices) -> np.ndarray:
+    """The labels of a task by those of its dataset, -1 where a class is none of the task's."""
+    labels = np.full(len(source.class_names), -1, np.int32)
+    labels[list(indices)] = np.arange(len(indices))
+    return labels
+
+
+def _selection(task: Task, split: str, new_label: np.ndarray):
+    """The function from a split's labels to the positions of a task's images."""
+    limit = task.train_examples if split == "train" else None
 
     def select(labels):
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(new_label):
@@ -160,13 +233,15 @@ def _read(source: Source, split, indices, task, limit) -> ImageSet:
         positions = np.flatnonzero(new_label[labels] >= 0)
         return positions if limit is None else first_of_each(labels, positions, limit)
 
-    images, labels = source.read(split, select)
+    return select
+
+
+def _check_images(task: Task, split: str, labels: np.ndarray) -> None:
     if not len(labels):
         raise UserError(
             f"Task {task.name!r}: the {split} split of {task.dataset!r} holds no image of its "
             "classes. Check Task.classes and the splits."
         )
-    return ImageSet(images, new_label[labels])
 
 
 def first_of_each(labels: np.ndarray, positions: np.ndarray, limit: int) -> np.ndarray:

@@ -9,8 +9,9 @@ import re
 from collections.abc import Sequence
 from typing import Annotated
 
+from dvn_runtime.budget import BYTES, parse_budget
 from dvn_tf.errors import UserError, shown
-from dvn_tf.settings import Between, FileName, Length, check_settings, checked
+from dvn_tf.settings import Between, FileName, Length, OneOf, check_settings, checked
 
 _VERSION = re.compile(r":[\d.*]+$")
 _NUMBER = r"(?:[0-9]{1,9}|\*)"
@@ -22,6 +23,9 @@ _TFDS_NAME = re.compile(
 _CLASS_LIMIT = 1_000_000  # indices of a dataset's classes
 _TASK_CLASSES = 100_000  # classes of one task
 _CLASS_RANGE = re.compile(r"\s*([0-9]{1,12})\s*(?:-\s*([0-9]{1,12})\s*)?")
+
+STRETCH, CROP = RESIZE = ("stretch", "crop")
+DECODED, ENCODED, FILES = CACHES = ("decoded", "encoded", "files")
 
 _FOLDER_PREFIX = "folder:"
 _Key = Annotated[str, Length(1, 200)]
@@ -55,6 +59,15 @@ class Task:
         flip: Whether training mirrors half of the images.
         crop_padding: Pixels of reflected border that the random crop of training may
             reach into. None is an eighth of the image size; 0 turns cropping off.
+        resize: How images are brought to `image_size`. `"stretch"` resizes the whole image,
+            whatever its aspect ratio. `"crop"` keeps the aspect ratio: the central square is
+            resized to 8/7 of `image_size`, such as 256 for 224 pixels; training crops at random
+            places of it, without a reflected border, and testing crops its middle.
+        cache: How images are held in memory: `"decoded"`, `"encoded"` as in their files, or
+            `"files"`, not at all. None takes the first of them that fits into `memory`. Order,
+            pixels and trained weights are the same whichever it is.
+        memory: The most that the task's images may take of memory, in bytes or as text such as
+            `"2GB"`. None is half of what is free when they are loaded.
 
     Raises:
         UserError: If a value is malformed.
@@ -72,11 +85,48 @@ class Task:
     test_fraction: Annotated[float, Between(0, 1, without_low=True, without_high=True)] = 0.2
     flip: bool = True
     crop_padding: Annotated[int, Between(0, 4_096)] | None = None
+    resize: Annotated[str, OneOf(*RESIZE)] = STRETCH
+    cache: Annotated[str, OneOf(*CACHES)] | None = None
+    memory: Annotated[int, Between(1, 10**17)] | _Key | None = None
 
     def __post_init__(self):
         checked(Annotated[str, FileName()], self.name, "Task.name")
         check_settings(self, label=f"Task {self.name!r}: ")
         self.class_indices()
+        self.memory_bytes()
+        if self.resize == CROP and self.image_size is None:
+            raise UserError(f"Task {self.name!r}: resize 'crop' needs image_size: set it, too.")
+        if self.resize == CROP and self.crop_padding is not None:
+            raise UserError(
+                f"Task {self.name!r}: crop_padding has no effect with resize 'crop', which crops "
+                "within the image: leave out one of them."
+            )
+
+    def crop_from(self) -> int | None:
+        """Returns the height and width in pixels of what crops are taken from.
+
+        It is 8/7 of `image_size`, with as many pixels on either side; None with `"stretch"`.
+        """
+        if self.resize != CROP:
+            return None
+        return self.image_size + 2 * round(self.image_size / 14)
+
+    def memory_bytes(self) -> int | None:
+        """Returns the bytes that `memory` says; None if it says nothing.
+
+        Raises:
+            UserError: If it cannot be read.
+        """
+        try:
+            parsed = parse_budget(self.memory)
+            if parsed.measure == BYTES:
+                return parsed.limit
+        except UserError:
+            pass
+        raise UserError(
+            f"Task {self.name!r}: memory {shown(self.memory)} cannot be read. Write bytes, such "
+            "as '2GB' or '500MB'."
+        )
 
     def class_indices(self) -> tuple[int, ...] | None:
         """Returns the dataset's classes that this task learns, in label order.

@@ -47,6 +47,7 @@ def read_export(export_dir: str | os.PathLike) -> tuple[Manifest, dict]:
             {
                 "name": task.name,
                 "shape": task.image_shape,
+                "cropFrom": task.crop_from,
                 "classes": task.class_names or [f"class {i}" for i in range(task.num_classes)],
             }
             for task in manifest.tasks.values()

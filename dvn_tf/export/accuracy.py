@@ -50,10 +50,11 @@ def load_images(
         return {}
 
 
-def calibration_images(images: np.ndarray) -> np.ndarray:
+def calibration_images(images: ImageSet | np.ndarray) -> np.ndarray:
     """Up to 300 images at equal distances through a training set, to represent it."""
     count = min(_CALIBRATION_IMAGES, len(images))
-    return images[np.linspace(0, len(images) - 1, count).astype(int)]
+    positions = np.linspace(0, len(images) - 1, count).astype(int)
+    return images.read(positions) if isinstance(images, ImageSet) else images[positions]
 
 
 def accuracy_entry(run: Runner, data: TaskData | None, dtype: str) -> dict:
@@ -82,7 +83,7 @@ def measure_accuracy(run: Runner, images: ImageSet, dtype: str) -> float:
     """
     hits = 0
     for start in range(0, len(images), _BATCH):
-        outputs = run(images.images[start : start + _BATCH].astype(dtype))
+        outputs = run(images.read(slice(start, start + _BATCH)).astype(dtype))
         labels = images.labels[start : start + _BATCH]
         hits += int(np.sum(np.argmax(outputs, axis=-1) == labels))
     return hits / len(images)

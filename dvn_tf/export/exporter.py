@@ -223,7 +223,7 @@ def _export_file(
 ) -> None:
     """Writes one file and its entry; accuracy and size are measured with that very file."""
     name, path = entry["format"], manifest.folder / entry["file"]
-    samples = None if data is None else calibration_images(data.train.images)
+    samples = None if data is None else calibration_images(data.train)
     with manifest.update() as add, writing_file(name, slim, path, samples) as temporary:
         run = FORMATS[name].open(temporary, threads=num_cores())
         entry |= accuracy_entry(run, data, entry["input"]["dtype"]) | file_facts(temporary)

@@ -72,11 +72,17 @@ def image_facts(task: TaskInfo) -> dict:
         how an image of another size is brought to the task's}.
     """
     height, width, channels = task.image_shape
+    resize = f"to {width} x {height} pixels (width x height), bilinear with antialiasing, "
+    resize += "whatever the aspect ratio"
+    if task.crop_from is not None:
+        resize = (
+            f"so that their central square has {task.crop_from} x {task.crop_from} pixels, "
+            f"bilinear with antialiasing, and take the middle, {width} x {height} pixels, of that"
+        )
     return {
         "layout": "NHWC",
         "colors": {1: "grey", 3: "RGB"}.get(channels, f"{channels} channels"),
-        "resize": f"to {width} x {height} pixels (width x height), bilinear with antialiasing, "
-        "whatever the aspect ratio",
+        "resize": resize,
     }
 
 

@@ -35,6 +35,7 @@ def about_run(run: RunFolder, network: DeepVirtualNetwork, imports: Sequence[str
         "backbone": network.backbone.name,
         "tasks": {
             task.name: {key: getattr(task, key) for key in _TASK_KEYS}
+            | ({} if task.crop_from is None else {"crop_from": task.crop_from})
             | {"images": image_facts(task)}
             for task in network.tasks
         },

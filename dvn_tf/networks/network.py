@@ -4,7 +4,6 @@ table + backbone + tasks -> `DeepVirtualNetwork` -> `extract(task, level)`, a pl
 stock Keras layers that holds one virtual network and nothing else.
 """
 
-import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 
@@ -205,7 +204,7 @@ class DeepVirtualNetwork(keras.Model):
 
     def get_config(self) -> dict:
         return {
-            "tasks": [dataclasses.asdict(task) for task in self.tasks],
+            "tasks": [task.get_config() for task in self.tasks],
             "rows": self.table.rows,
             "num_units": self.table.num_units,
             "backbone": keras.saving.serialize_keras_object(self.backbone),

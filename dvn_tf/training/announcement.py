@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from dvn_tf.data import TaskData
-from dvn_tf.machine import num_cores
+from dvn_tf.machine import bytes_text, num_cores
 from dvn_tf.methods import Stage
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.training.experiment import Experiment
@@ -61,11 +61,12 @@ def stage_text(
         steps: steps of an epoch.
     """
     size = sum(part.images.nbytes for data in task_data for part in (data.train, data.test))
+    held = f"{bytes_text(size)} of memory" if size else "read from their files"
     units = network.table.num_units
     divided = f" in {units} units" if units > 1 else ""
     entries = {data.task.name: _images(data) for data in task_data}
     entries |= {
-        "images": f"{_bytes(size)} of memory, {steps} steps an epoch",
+        "images": f"{held}, {steps} steps an epoch",
         "network": f"{network.backbone.name}{divided}, "
         f"{network.stored_parameters()[1]:,} parameters",
         "sizes": _sizes(network, densities),
@@ -108,14 +109,6 @@ def _sizes(network: DeepVirtualNetwork, densities: Mapping[str, float]) -> str:
         least, most = min(counts), max(counts)
         texts.append(f"{size}: {least:,}" + (f" to {most:,}" if most > least else ""))
     return ", ".join(texts) + " parameters"
-
-
-def _bytes(count: int) -> str:
-    """A number of bytes in MB or GB, as 0.3 MB, 47 MB or 1.2 GB."""
-    megabytes = count / 1e6
-    if megabytes >= 1000:
-        return f"{megabytes / 1000:.1f} GB"
-    return f"{megabytes:.0f} MB" if megabytes >= 10 else f"{megabytes:.1f} MB"
 
 
 def _device() -> str:

@@ -137,7 +137,7 @@ class _Run:
 
     def finish(self) -> dict:
         """Does the stages that are not done yet, and writes the results."""
-        with self._held:
+        with self._held, pipelines.reading_errors():
             if self.folder.is_claimed():
                 self._claim()  # at once: a second process need not load any images
             # Before all networks: how TensorFlow is set up decides the last digits of losses.

@@ -69,3 +69,23 @@ def test_padding_is_an_eighth_of_the_image_unless_set(size, padding):
     assert crop_padding(Task("t", "digits", crop_padding=2), size) == 2
     assert crop_padding(Task("t", "digits", crop_padding=0), size) == 0
     assert np.abs(draw(image_size=size)[0]).max() == padding
+
+
+@pytest.mark.parametrize(("size", "held"), [(224, 256), (32, 36), (96, 110), (1, 1), (8, 10)])
+def test_crops_lie_within_an_eighth_more_than_the_image(size, held):
+    task = Task("t", "folder:x", resize="crop", image_size=size)
+    assert task.crop_from() == held
+    crops = draw_crops(task, (size, size, 3), 4000, tf.constant((1, 2)), "philox")
+    for axis in (0, 1):
+        offsets = crops["offset"].numpy()[:, axis]
+        assert (offsets.min(), offsets.max()) == (0, held - size)
+
+
+def test_a_crop_is_a_part_of_the_image():
+    images = np.random.default_rng(0).integers(0, 256, (5, 9, 9, 3), np.uint8)
+    offset = np.array([[0, 0], [2, 1], [4, 4], [3, 0], [1, 4]], np.int32)
+    flip = np.array([False, True, False, True, False])
+    crops = crop_and_flip(tf.constant(images), tf.range(5), tf.constant(offset), flip, 5)
+    for crop, image, (top, left), mirrored in zip(crops, images, offset, flip, strict=True):
+        part = image[top : top + 5, left : left + 5]
+        np.testing.assert_array_equal(crop, part[:, ::-1] if mirrored else part)

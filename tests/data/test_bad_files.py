@@ -169,7 +169,7 @@ def test_more_memory_than_there_is(folder, monkeypatch):
         UserError,
         match=r"^8 images of 4096 x 4096 x 3 take 0.4 GB of memory, and 0.1 GB are free: set",
     ):
-        load_folder(folder, image_size=4096)
+        load_folder(folder, image_size=4096, cache="decoded")
     monkeypatch.setattr(machine, "available_memory", lambda: None)
     with pytest.raises(UserError, match=r"take 10,000,000,000\.0 GB of memory: set"):
         images.allocate((10**9, 10**10, 1))
@@ -182,7 +182,7 @@ def test_members_that_unpack_to_much(tmp_path):
     with zipfile.ZipFile(path) as archive, pytest.raises(zipfile.BadZipFile, match="unpacks to"):
         tiny_imagenet._read(archive, "tiny-imagenet-200/wnids.txt")
     with pytest.raises(UserError, match=r"wnids\.txt unpacks to 33,554,432 bytes"):
-        Catalogued("tiny_imagenet", data_dir=tmp_path).read("train", lambda labels: labels)
+        Catalogued("tiny_imagenet", data_dir=tmp_path).encoded("train", lambda labels: labels)
 
 
 def test_an_archive_that_is_a_pipe(tmp_path):

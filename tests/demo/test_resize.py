@@ -9,8 +9,8 @@ from dvn_runtime.manifest import ExportedTask
 
 SCRIPT = """
 import { toShape } from "./resize.js";
-const answers = given.map(({ width, height, rgba, shape }) =>
-  [...toShape({ width, height, rgba: Uint8ClampedArray.from(rgba) }, shape)]);
+const answers = given.map(({ width, height, rgba, shape, cropFrom }) =>
+  [...toShape({ width, height, rgba: Uint8ClampedArray.from(rgba) }, shape, cropFrom)]);
 console.log(JSON.stringify(answers));
 """
 SIZES = [(1, 1), (2, 3), (7, 5), (8, 8), (31, 33), (32, 32), (61, 8), (8, 97), (130, 255)]
@@ -55,3 +55,20 @@ def test_grey_of_every_colour(run_node, tmp_path):
     about = {"width": 64, "height": 64, "shape": task.image_shape, "rgba": rgba}
     [found] = run_node(SCRIPT, [about])
     assert found == read_image(tmp_path / "image.png", task).ravel().tolist()
+
+
+@pytest.mark.parametrize(("size", "crop_from"), [(8, 10), (28, 32), (7, 7)])
+def test_the_middle_of_the_central_square(run_node, tmp_path, size, crop_from):
+    rng = np.random.default_rng(2)
+    task = ExportedTask("task", (size, size, 3), 2, (), crop_from)
+    asked, expected = [], []
+    for width, height in SIZES:
+        pixels = rng.integers(0, 256, (height, width, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "image.png")
+        expected.append(read_image(tmp_path / "image.png", task).ravel())
+        rgba = np.concatenate([pixels, np.full((height, width, 1), 255)], axis=2)
+        about = {"width": width, "height": height, "shape": task.image_shape}
+        asked.append(about | {"rgba": rgba.ravel().tolist(), "cropFrom": crop_from})
+    for found, wanted in zip(run_node(SCRIPT, asked), expected, strict=True):
+        assert len(found) == len(wanted)
+        assert np.abs(np.subtract(found, wanted.astype(int))).max() <= 1

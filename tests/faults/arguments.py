@@ -20,6 +20,7 @@ _COMMANDS = {
     "experiments.compare": ("--runs={run}", "--report_dir={new}"),
     "experiments.latency": ("--run_dir={run}", "--out_dir={new}", "--format=litert"),
     "experiments.benchmark": ("--gin_file=gin/quickstart.gin", "--rounds=1"),
+    "experiments.data_benchmark": ("--dataset=digits", "--caches=decoded", "--seconds=0.1"),
     "experiments.budget_plot": ("--export_dir={export}", "--budgets=1MB,2MB", "--output_dir={new}"),
     "experiments.predict": (
         "--export_dir={export}",
@@ -42,6 +43,7 @@ _FURTHER = {
     "experiments.compare": (),
     "experiments.latency": ("--threads=", "--rounds=", "--batch_size=", "--task=", "--data_dir="),
     "experiments.benchmark": ("--gin_param=",),
+    "experiments.data_benchmark": ("--data_dir=", "--image_size=", "--batch_size=", "--pixels="),
     "experiments.budget_plot": ("--seconds=", "--format="),
     "experiments.predict": ("--format=",),
     "dvn_runtime.predict": ("--format=",),

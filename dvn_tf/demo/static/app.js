@@ -107,7 +107,7 @@ function notesOf(task) {
 
 async function classify() {
   for (const [name, network] of [...pool.loaded]) {
-    const pixels = toShape(choice.image, network.task.shape);
+    const pixels = toShape(choice.image, network.task.shape, network.task.cropFrom);
     let answer;
     try {
       answer = await network.classify(pixels);
@@ -168,13 +168,15 @@ async function show(file, name, label = null) {
   draw(get("original"), choice.image);
   get("original").setAttribute("aria-label", `The image ${name}`);
   get("original-caption").textContent = `${name}, ${size(height, width)}`;
-  const shapes = new Map([...tasks.values()].map(({ shape }) => [shape.join(), shape]));
-  get("seen").replaceChildren(...[...shapes.values()].map((shape) => {
+  const shapes = new Map(
+    [...tasks.values()].map(({ shape, cropFrom }) => [[...shape, cropFrom].join(), [shape, cropFrom]]),
+  );
+  get("seen").replaceChildren(...[...shapes.values()].map(([shape, cropFrom]) => {
     const canvas = element("canvas", { role: "img", "aria-label": "The pixels that networks take" });
-    draw(canvas, fromPixels(toShape(choice.image, shape), shape));
+    draw(canvas, fromPixels(toShape(choice.image, shape, cropFrom), shape));
     return canvas;
   }), element("figcaption", {}, "as the networks see it, "
-    + [...shapes.values()].map(([height, width]) => size(height, width)).join(", ")));
+    + [...shapes.values()].map(([[height, width]]) => size(height, width)).join(", ")));
   await update();
 }
 

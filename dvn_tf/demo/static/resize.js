@@ -12,10 +12,32 @@ const HALF = 1 << (PRECISION - 1);
  *
  * @param {{width: number, height: number, rgba: Uint8ClampedArray}} image
  * @param {number[]} shape [height, width, channels] of the result.
+ * @param {?number} cropFrom If it is given, the central square of the image is resized to as many
+ *     pixels in each direction, and the middle of that is the result.
  * @returns {Uint8Array} height x width x channels.
  */
-export function toShape({ width, height, rgba }, [outHeight, outWidth, channels]) {
-  let pixels = channels === 1 ? toGrey(rgba) : toRgb(rgba);
+export function toShape({ width, height, rgba }, shape, cropFrom = null) {
+  const [outHeight, outWidth, channels] = shape;
+  const pixels = channels === 1 ? toGrey(rgba) : toRgb(rgba);
+  if (cropFrom === null) return resize(pixels, width, height, outWidth, outHeight, channels);
+  const side = Math.min(width, height);
+  const square = middle(pixels, width, height, side, side, channels);
+  const resized = resize(square, side, side, cropFrom, cropFrom, channels);
+  return middle(resized, cropFrom, cropFrom, outWidth, outHeight, channels);
+}
+
+/** The pixels in the middle of an image. */
+function middle(pixels, width, height, outWidth, outHeight, channels) {
+  const [left, top] = [(width - outWidth) >> 1, (height - outHeight) >> 1];
+  const result = new Uint8Array(outHeight * outWidth * channels);
+  for (let row = 0; row < outHeight; row++) {
+    const start = ((top + row) * width + left) * channels;
+    result.set(pixels.subarray(start, start + outWidth * channels), row * outWidth * channels);
+  }
+  return result;
+}
+
+function resize(pixels, width, height, outWidth, outHeight, channels) {
   if (width !== outWidth) {
     pixels = resizeLines(pixels, height, width, outWidth, width * channels, channels, channels);
   }
