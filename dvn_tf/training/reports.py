@@ -73,6 +73,8 @@ class Reports:
 
     def copied(self, network: DeepVirtualNetwork, folder: RunFolder) -> None:
         """Writes the epochs of a first stage that another run has trained."""
+        if not self.folder.writes:
+            return
         history = folder.history(self.stages[0].epochs)
         densities = self._output_densities(network)
         num_tasks = len(self.experiment.scenario.tasks)
@@ -118,7 +120,8 @@ class Reports:
             self._accuracies,
         )
         try:
-            yield [callbacks.KerasProgress() if self.keras_progress else progress, board]
+            shown = callbacks.KerasProgress() if self.keras_progress else progress
+            yield [shown, board] if self.folder.writes else [shown]
         finally:
             screen.clear()
 
