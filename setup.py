@@ -11,6 +11,7 @@ VERSION = re.search(r'__version__ = "(.+)"', (HERE / "dvn_tf/__init__.py").read_
 # What writes and runs ONNX, and what runs LiteRT. The formats keras and tf_saved_model need none.
 EXPORT = ["ai-edge-litert", "onnx", "onnxruntime", "tf2onnx"]
 SIGN = ["cryptography"]  # what signs exports and checks signatures
+CLUSTER = ["jax", "submitit"]  # several devices and machines; many runs on a cluster
 
 setup(
     name="dvn_tf",
@@ -74,11 +75,12 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.19"],
         "export": EXPORT,
         "sign": SIGN,
+        "cluster": CLUSTER,
         "test": [
+            *CLUSTER,
             *EXPORT,
             *SIGN,
             "hypothesis",
-            "jax",
             "markdown-it-py",
             "playwright",
             "pytest",

@@ -4,6 +4,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -168,8 +169,7 @@ class SeveralProcesses(Processes):
         """
         expected = isinstance(error, UserError | KeyboardInterrupt | SystemExit)
         if not expected:
-            with self._changed:
-                self._changed.wait(_NOTICE_SECONDS)
+            time.sleep(_NOTICE_SECONDS)
         message = one_line(error) if isinstance(error, UserError) else type(error).__name__
         self._end(kind="failed", why=message)
 
@@ -225,8 +225,11 @@ class SeveralProcesses(Processes):
 
     def _leave_with(self, line: str) -> None:
         with self._changed:
-            if self._leaving:
-                return
+            is_news, self._leaving = not self._leaving, True
+        if is_news:
+            self._exit(line)
+
+    def _exit(self, line: str) -> None:
         # Not by Python's own buffers: the main thread may hold them while it waits for ever.
         os.write(sys.stderr.fileno(), f"error: {line}\n".encode(errors="backslashreplace"))
         os._exit(OTHERS_GONE)
