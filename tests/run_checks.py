@@ -26,13 +26,15 @@ def without_seconds(value):
 
 
 def points_of(folder) -> dict[str, list[tuple]]:
-    """{tag: (step, value) of every point}, as TensorBoard reads a run."""
+    """{tag: (step, value) of every point}, as TensorBoard reads a run, apart from times."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(folder), {"tensors": 0}).Reload()
+    times = {"speed/images_per_second", "speed/seconds_left"}
     return {
         tag: [(e.step, *e.tensor_proto.float_val) for e in events.Tensors(tag)]
         for tag in events.Tags()["tensors"]
+        if tag not in times
     }
 
 

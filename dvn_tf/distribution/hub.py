@@ -39,7 +39,7 @@ class Hub:
         self._names: dict[int, str] = {}
         self._left: set[int] = set()
         self._values: dict[int, dict[int, tuple]] = {}  # {number: {process: (name, value)}}
-        self._steps: dict[int, list[int]] | None = None  # while a stop is agreed on
+        self._points: dict[int, int] | None = None  # where the processes are, for a stop
         try:
             self._server = _listen(place)
         except OSError as error:
@@ -101,8 +101,8 @@ class Hub:
                 self._collect(index, message)
             case "stop":
                 self._agree_on_stop()
-            case "step":
-                self._collect_step(index, message["step"])
+            case "point":
+                self._collect_point(index, message["point"])
             case "failed":
                 self._ended(index, message["why"])
             case "bye":
@@ -121,18 +121,18 @@ class Hub:
 
     def _agree_on_stop(self) -> None:
         with self._lock:
-            if self._steps is not None:
+            if self._points is not None:
                 return
-            self._steps = {}
+            self._points = {}
         self._tell("pause")
 
-    def _collect_step(self, index: int, step: list[int]) -> None:
+    def _collect_point(self, index: int, point: int) -> None:
         with self._lock:
-            self._steps[index] = step
-            if len(self._steps) < self.count:
+            self._points[index] = point
+            if len(self._points) < self.count:
                 return
-            stage, last = max(self._steps.values())
-        self._tell("stop", step=[stage, last + 1])
+            next_one = max(self._points.values()) + 1
+        self._tell("stop", point=next_one)
 
     def _ended(self, index: int, why: str | None) -> None:
         if self._leave(index):

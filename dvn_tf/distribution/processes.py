@@ -83,15 +83,10 @@ class Processes:
         return self.gather(name, work() if self.is_first else None)[0]
 
     def ask_to_stop(self) -> None:
-        """Asks all processes to stop after a step on which they agree."""
+        """Asks all processes to stop at a point on which they agree."""
 
-    def stops_after(self, stage: int, step: int) -> bool:
-        """Whether all processes stop after a step; each asks after each of its steps.
-
-        Args:
-            stage: how many stages were trained or begun.
-            step: the number of steps done in the stage.
-        """
+    def stops_here(self) -> bool:
+        """Whether all processes stop at this point; all ask at the same points of their work."""
         return False
 
 
@@ -117,7 +112,7 @@ class SeveralProcesses(Processes):
         self._changed = threading.Condition()
         self._number = 0
         self._values: dict[int, list] = {}
-        self._step, self._pausing, self._stop = [0, 0], False, None
+        self._point, self._pausing, self._stop = 0, False, None
         self._leaving = False
         self._who = (
             f"process {place.index} of {place.count} (host {socket.gethostname()}, "
@@ -150,12 +145,12 @@ class SeveralProcesses(Processes):
     def ask_to_stop(self) -> None:
         self._connection.send(kind="stop")
 
-    def stops_after(self, stage: int, step: int) -> bool:
+    def stops_here(self) -> bool:
         with self._changed:
-            self._step = [stage, step]
-            # While the processes agree, none passes a step that the others might stop after.
+            self._point += 1
+            # While the processes agree, none passes a point at which the others might stop.
             self._changed.wait_for(lambda: self._stop is not None or not self._pausing)
-            return self._stop is not None and self._step >= self._stop
+            return self._stop is not None and self._point >= self._stop
 
     def leave(self) -> None:
         """Says that the work of this process is done."""
@@ -201,9 +196,9 @@ class SeveralProcesses(Processes):
                 case "pause":
                     with self._changed:
                         self._pausing = True
-                        self._connection.send(kind="step", step=self._step)
+                        self._connection.send(kind="point", point=self._point)
                 case "stop":
-                    self._note("_stop", message["step"])
+                    self._note("_stop", message["point"])
                 case "values":
                     with self._changed:
                         self._values[message["number"]] = message["values"]

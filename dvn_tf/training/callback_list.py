@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
-_STEP_METHODS = ("on_train_batch_end", "on_batch_end")
+_STEP_METHODS = ("on_train_batch_end", "on_batch_end", "on_test_batch_end")
 
 
 class TrainingCallbacks(keras.callbacks.CallbackList):
@@ -52,14 +52,12 @@ class TrainingCallbacks(keras.callbacks.CallbackList):
         super().on_train_batch_begin(batch + self.first_step, logs)
 
     def on_train_batch_end(self, batch, logs=None):
-        numbers = None
-        if self._wait:
-            numbers = {name: float(value) for name, value in sorted(logs.items())}
-        for callback in self.callbacks:
-            takes_tensors = getattr(callback, "takes_tensors", False)
-            callback.on_train_batch_end(
-                batch + self.first_step, logs=logs if takes_tensors else numbers
-            )
+        for callback, theirs in self._step_logs(logs):
+            callback.on_train_batch_end(batch + self.first_step, logs=theirs)
+
+    def on_test_batch_end(self, batch, logs=None):
+        for callback, theirs in self._step_logs(logs):
+            callback.on_test_batch_end(batch, logs=theirs)
 
     def on_train_end(self, logs=None):
         """What Keras calls after each `fit`; see `end`."""
@@ -67,6 +65,14 @@ class TrainingCallbacks(keras.callbacks.CallbackList):
     def end(self):
         """Training is over."""
         super().on_train_end()
+
+    def _step_logs(self, logs):
+        """Pairs of a callback and the figures of a step as it takes them."""
+        numbers = None
+        if self._wait:
+            numbers = {name: float(value) for name, value in sorted(logs.items())}
+        for callback in self.callbacks:
+            yield callback, logs if getattr(callback, "takes_tensors", False) else numbers
 
 
 def _needs_numbers(callback: keras.callbacks.Callback) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 from dvn_tf.errors import UserError
 from dvn_tf.training.checkpoints import Reached
 from dvn_tf.training.event_files import EventFile, scalar, text
+from dvn_tf.training.progress import Timing
 from dvn_tf.training.run_folder import RunFolder
 from dvn_tf.training.stopping import Stop, Stopped
 from dvn_tf.training.tensorboard import epoch_figures, epoch_scalars
@@ -87,7 +88,7 @@ class StopWhenNotFinite(keras.callbacks.Callback):
 
 
 class SaveEpochs(keras.callbacks.Callback):
-    """Writes the history and a checkpoint after every epoch.
+    """Writes the history and a checkpoint after every epoch, and a checkpoint where a run stops.
 
     Args:
         folder: the run's folder.
@@ -100,15 +101,19 @@ class SaveEpochs(keras.callbacks.Callback):
         self.history = list(reached.history)
         self._before = reached
         self._began = time.perf_counter()
+        self._metrics = None  # after the last step of an epoch, while it is evaluated
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._began = time.perf_counter()
+        self._began, self._metrics = time.perf_counter(), None
         if epoch == self._before.epochs:
             # An epoch that was begun before. Keras has just reset the metrics.
             self._began -= self._before.seconds
             variables = self.model.metrics_variables
             for number, value in self._before.metrics.items():
                 variables[number].assign(value)
+
+    def on_test_begin(self, logs=None):
+        self._metrics = self._metrics_now()  # Keras resets them next
 
     def on_epoch_end(self, epoch, logs=None):
         seconds = {"seconds": self._seconds()}
@@ -123,11 +128,12 @@ class SaveEpochs(keras.callbacks.Callback):
         Args:
             step: steps done of the epoch.
         """
-        metrics = map(keras.ops.convert_to_numpy, self.model.metrics_variables)
-        reached = Reached(
-            len(self.history), self.history, step, self._seconds(), dict(enumerate(metrics))
-        )
+        metrics = self._metrics or self._metrics_now()
+        reached = Reached(len(self.history), self.history, step, self._seconds(), metrics)
         self.folder.save_checkpoint(self.model, reached)
+
+    def _metrics_now(self) -> dict[int, np.ndarray]:
+        return dict(enumerate(map(keras.ops.convert_to_numpy, self.model.metrics_variables)))
 
     def _seconds(self) -> float:
         """How long the epoch has taken, in all starts of the run."""
@@ -137,7 +143,7 @@ class SaveEpochs(keras.callbacks.Callback):
 class StopOnRequest(keras.callbacks.Callback):
     """Ends a run after the step at which it was asked to stop, with a checkpoint of it.
 
-    An epoch whose last step is done is finished first.
+    An evaluation ends at once, too, and is done anew by the next start.
 
     Args:
         stop: is asked after each step.
@@ -156,29 +162,23 @@ class StopOnRequest(keras.callbacks.Callback):
         self.finite = finite
         self.saving = saving
         self.epoch = 0
-        self._after_epoch = False
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        step, steps = batch + 1, self.params["steps"]
-        if not self.stop.requested(self.epoch * steps + step):
-            return
-        if step == steps:
-            self._after_epoch = True
-            return
-        self.finite.check(f"step {step}")
-        self.saving.save_step(step)
-        self._end(step)
+        self._ask(batch + 1)
 
-    def on_epoch_end(self, epoch, logs=None):
-        if self._after_epoch:
-            self._end(self.params["steps"])
+    def on_test_batch_end(self, batch, logs=None):
+        self._ask(self.params["steps"])
 
-    def _end(self, step: int):
+    def _ask(self, step: int):
         steps = self.params["steps"]
-        raise Stopped(self.epoch * steps + step, self.epoch + 1, step, steps)
+        done = self.epoch * steps + step
+        if self.stop.requested(done):
+            self.finite.check(f"step {step}")
+            self.saving.save_step(step)
+            raise Stopped(done, self.epoch + 1, step, steps)
 
 
 def place(epochs: int, step: int, steps: int | None = None) -> str:
@@ -211,6 +211,7 @@ class TensorBoard(keras.callbacks.Callback):
         epochs_before: the epochs of the stages before. Steps count the epochs of the whole run.
         num_tasks: the number of tasks of the scenario.
         earlier: see `epoch_scalars`.
+        timing: measures the training; None leaves its figures out.
     """
 
     def __init__(
@@ -221,6 +222,7 @@ class TensorBoard(keras.callbacks.Callback):
         epochs_before: int = 0,
         num_tasks: int = 1,
         earlier: Mapping[str, float] = types.MappingProxyType({}),
+        timing: Timing | None = None,
     ):
         super().__init__()
         self.folder = folder
@@ -229,6 +231,7 @@ class TensorBoard(keras.callbacks.Callback):
         self.epochs_before = epochs_before
         self.num_tasks = num_tasks
         self.earlier = dict(earlier)
+        self.timing = timing
         self.file = None
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -242,6 +245,7 @@ class TensorBoard(keras.callbacks.Callback):
         scalars = epoch_scalars(epoch_figures(logs), self.densities, self.num_tasks, self.earlier)
         rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
         scalars["learning_rate"] = float(rate)
+        scalars |= self.timing.scalars() if self.timing is not None else {}
         step = self.epochs_before + epoch + 1
         self.file.write((scalar(tag, value), step) for tag, value in scalars.items())
 

@@ -152,7 +152,7 @@ def fit(
     """
     steps = pipelines.steps_per_epoch(task_data, recipe.batch_size)
     reached = folder.restore(network)
-    if reached.step >= steps:
+    if reached.step > steps:
         raise UserError(
             f"the last checkpoint in {folder} is of step {reached.step} of an epoch, but an epoch "
             f"has {steps} steps now: put back the images that the run began with, or train in "
@@ -175,8 +175,12 @@ def fit(
         steps,
     )
     test_images = pipelines.evaluation_dataset(task_data, outputs, recipe.batch_size, share)
+    evaluated = evaluated_epochs(recipe.epochs, recipe.evaluate_every)
     with stop.training():
         for first, last, first_step in _parts(reached, recipe.epochs):
+            if first_step == steps:
+                _end_epoch(network, first, test_images if last in evaluated else None, called)
+                continue
             called.first_step = first_step
             network.fit(
                 pipelines.training_dataset(
@@ -193,7 +197,7 @@ def fit(
                 initial_epoch=first,
                 steps_per_epoch=steps - first_step,
                 validation_data=test_images,
-                validation_freq=evaluated_epochs(recipe.epochs, recipe.evaluate_every),
+                validation_freq=evaluated,
                 shuffle=False,  # the pipeline shuffles
                 verbose=0,  # the observers say what there is to say
                 callbacks=called,
@@ -203,7 +207,7 @@ def fit(
 
 
 def _parts(reached: Reached, epochs: int) -> list[tuple[int, int, int]]:
-    """The calls of `fit` that are left: (first epoch, last epoch, first step of the first).
+    """What is left: (first epoch, last epoch, first step of the first) of each call of `fit`.
 
     All epochs of a call have the same number of steps, so the rest of an epoch is one by itself.
     """
@@ -211,6 +215,25 @@ def _parts(reached: Reached, epochs: int) -> list[tuple[int, int, int]]:
         return [(reached.epochs, epochs, 0)]
     rest = (reached.epochs, reached.epochs + 1, reached.step)
     return [rest, *([(rest[1], epochs, 0)] if rest[1] < epochs else [])]
+
+
+def _end_epoch(network: keras.Model, epoch: int, test_images, called: TrainingCallbacks) -> None:
+    """Does what `fit` does after the last step of an epoch, where a run stopped after this step.
+
+    Args:
+        network: the network.
+        epoch: the epoch, from 0.
+        test_images: what to evaluate; None for nothing.
+        called: the callbacks, which put the metrics of the epoch back.
+    """
+    called.on_train_begin()
+    network.reset_metrics()
+    called.on_epoch_begin(epoch)
+    logs = network.get_metrics_result()
+    if test_images is not None:
+        test = network.evaluate(test_images, verbose=0, return_dict=True, callbacks=called)
+        logs |= {f"val_{name}": value for name, value in test.items()}
+    called.on_epoch_end(epoch, logs)
 
 
 def evaluate(

@@ -14,7 +14,54 @@ _SECONDS_BETWEEN_DRAWINGS = 0.2
 _LONG = 3600.0
 
 
-class Progress(keras.callbacks.Callback):
+class Timing(keras.callbacks.Callback):
+    """Measures a stage while it trains.
+
+    Args:
+        time: what is measured.
+
+    Attributes:
+        epoch: the epoch in progress, from 0.
+        step: steps done of it.
+    """
+
+    takes_tensors = True
+
+    def __init__(self, time: RemainingTime):
+        super().__init__()
+        self.time = time
+        self.epoch = 0
+        self.step = 0
+
+    def on_train_begin(self, logs=None):
+        self.time.begin(self.params["steps"])
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.step = epoch, 0
+        self.time.epoch_begins()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.time.step_done()
+        self.step = batch + 1
+
+    def on_test_begin(self, logs=None):
+        self.time.evaluation_begins()
+
+    def on_test_end(self, logs=None):
+        self.time.evaluation_done()
+
+    def scalars(self) -> dict[str, float]:
+        """What TensorBoard gets at the end of an epoch: {tag: value}."""
+        done = self.epoch + 1
+        scalars = {
+            "speed/steps": done * self.params["steps"],
+            "speed/images_per_second": self.time.images_per_second,
+            "speed/seconds_left": self.time.seconds(done),
+        }
+        return {tag: value for tag, value in scalars.items() if value is not None}
+
+
+class Progress(Timing):
     """Shows how far a run is, how long it will take, and the test accuracies of its epochs.
 
     On a terminal, the line of progress is drawn again after each step. In a log file, every epoch
@@ -30,6 +77,7 @@ class Progress(keras.callbacks.Callback):
         runs_left: how many runs of a series follow this one.
         announce: whether to say, once the first steps are done, how long the run will take.
         clock: gives seconds.
+        images_per_step: images of all tasks in a training step.
     """
 
     def __init__(
@@ -43,50 +91,44 @@ class Progress(keras.callbacks.Callback):
         runs_left: int = 0,
         announce: bool = True,
         clock: Callable[[], float] = time.monotonic,
+        images_per_step: int = 0,
     ):
-        super().__init__()
+        super().__init__(
+            RemainingTime(stages[stage - 1 :], evaluate_every, test_steps, clock, images_per_step)
+        )
         self.screen = screen
         self.densities = densities
         self.stages = tuple(stages)
         self.stage = stage
         self.runs_left = runs_left
         self.clock = clock
-        self.time = RemainingTime(self.stages[stage - 1 :], evaluate_every, test_steps, clock)
-        self.epoch = 0
-        self.step = 0
-        self.loss = ""
+        self._loss = None  # of the last step, which the device may not have done yet
         self._estimated = not announce
         self._drawn_at = 0.0
 
     def on_train_begin(self, logs=None):
-        self.time.begin(self.params["steps"])
+        super().on_train_begin(logs)
         self.screen.draw("building the training step ...")
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch, self.step = epoch, 0
-        self.time.epoch_begins()
-
     def on_train_batch_end(self, batch, logs=None):
-        self.time.step_done()
-        self.step = batch + 1
-        self.loss = f", loss {logs['loss']:.4g}"
+        super().on_train_batch_end(batch, logs)
+        self._loss = logs["loss"]
         if not self._estimated and self.time.enough:
             self._estimate(self.epoch, self.step)
-        if self.clock() - self._drawn_at >= _SECONDS_BETWEEN_DRAWINGS:
-            steps = f", step {self.step} of {self.params['steps']}"
-            self.screen.draw(self._place() + steps + self.loss + self._left(self.epoch, self.step))
+        drawn = self.clock() - self._drawn_at < _SECONDS_BETWEEN_DRAWINGS
+        if self.screen.is_terminal and not drawn:
+            steps = f", step {self.step:,} of {self.params['steps']:,}"
+            loss = _loss_text(self._loss)
+            self.screen.draw(self._place() + steps + loss + self._speed(self.epoch, self.step))
             self._drawn_at = self.clock()
 
     def on_test_begin(self, logs=None):
-        self.time.evaluation_begins()
-        self.screen.draw(f"{self._place()}{self.loss}, evaluating ...")
-
-    def on_test_end(self, logs=None):
-        self.time.evaluation_done()
+        super().on_test_begin(logs)
+        if self.screen.is_terminal:
+            self.screen.draw(f"{self._place()}{_loss_text(self._loss)}, evaluating ...")
 
     def on_epoch_end(self, epoch, logs=None):
         figures = epoch_figures(logs)
-        self.loss = f", loss {figures['loss']:.4g}"
         done = epoch + 1
         if not self._estimated:
             self._estimate(done, 0)
@@ -94,7 +136,10 @@ class Progress(keras.callbacks.Callback):
         alone = ""
         if len(accuracies) == 1:
             alone = f", test accuracy {100 * sum(accuracies.values()):.2f} %"
-        self.screen.print(self._place() + self.loss + alone + self._left(done, 0))
+        steps, epochs = self.params["steps"], self.stages[self.stage - 1]
+        steps = f", {done * steps:,} of {epochs * steps:,} steps"
+        loss = _loss_text(figures["loss"])
+        self.screen.print(self._place() + steps + loss + alone + self._speed(done, 0))
         if len(accuracies) > 1:
             self.screen.print(accuracy_table(accuracies, self.densities))
 
@@ -105,9 +150,12 @@ class Progress(keras.callbacks.Callback):
         stage = f"stage {self.stage} of {len(self.stages)}, " if len(self.stages) > 1 else ""
         return f"{stage}epoch {self.epoch + 1} of {self.stages[self.stage - 1]}"
 
-    def _left(self, epochs_done: int, steps_done: int) -> str:
+    def _speed(self, epochs_done: int, steps_done: int) -> str:
+        """How fast the run is and how long it will take, as far as that is known."""
+        rate = self.time.images_per_second
         seconds = self.time.seconds(epochs_done, steps_done)
-        return "" if not seconds else f", {duration(seconds)} left"
+        text = f", {rate:,.{0 if rate >= 10 else 1}f} images/s" if rate else ""
+        return text + (f", {duration(seconds)} left" if seconds else "")
 
     def _estimate(self, epochs_done: int, steps_done: int) -> None:
         """Says once how long the run will take."""
@@ -137,6 +185,10 @@ class Progress(keras.callbacks.Callback):
                 "and with another --run_dir or --runs_dir, since this one keeps its settings.",
             ]
         return "\n".join(lines)
+
+
+def _loss_text(loss) -> str:
+    return "" if loss is None else f", loss {float(loss):.4g}"
 
 
 def accuracy_table(accuracies: Mapping[str, float], densities: Mapping[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""How long a run will still take, measured while it trains."""
+"""How fast a run trains and how long it will still take, measured while it trains."""
 
 import dataclasses
 import time
@@ -13,7 +13,7 @@ _ENOUGH_STEPS, _ENOUGH_SECONDS = 3, 5.0
 
 @dataclasses.dataclass
 class RemainingTime:
-    """The time left for all stages of a run.
+    """The speed of a stage, and the time left for all stages of a run.
 
     Later stages are taken to be like this one: their images are not loaded yet.
 
@@ -22,12 +22,14 @@ class RemainingTime:
         evaluate_every: epochs between evaluations.
         test_steps: steps of an evaluation.
         clock: gives seconds.
+        images_per_step: images of all tasks in a training step.
     """
 
     stage_epochs: Sequence[int]
     evaluate_every: int = 1
     test_steps: int = 0
     clock: Callable[[], float] = time.monotonic
+    images_per_step: int = 0
 
     def __post_init__(self):
         self.steps_per_epoch = 0
@@ -54,7 +56,10 @@ class RemainingTime:
 
     def evaluation_begins(self) -> None:
         """The test images come next."""
-        self._since = self.clock()
+        now = self.clock()
+        if self.measured_steps:
+            self._training += now - self._since  # the device was still busy with the last steps
+        self._since = now
 
     def evaluation_done(self) -> None:
         """The test images are done."""
@@ -70,6 +75,13 @@ class RemainingTime:
     def enough(self) -> bool:
         """Whether enough steps were measured for an estimate before the first epoch ends."""
         return self.measured_steps >= _ENOUGH_STEPS and self._training >= _ENOUGH_SECONDS
+
+    @property
+    def images_per_second(self) -> float | None:
+        """The speed of training steps, without evaluations; None before the second step."""
+        if not self._training:
+            return None
+        return self.measured_steps * self.images_per_step / self._training
 
     def seconds(self, epochs_done: int, steps_done: int = 0) -> float | None:
         """The seconds left for the run; None before the second step.

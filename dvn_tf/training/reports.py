@@ -13,7 +13,7 @@ from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.training import callbacks, tensorboard
 from dvn_tf.training.announcement import run_text, stage_text, stage_title
 from dvn_tf.training.experiment import Experiment
-from dvn_tf.training.progress import Progress
+from dvn_tf.training.progress import Progress, Timing
 from dvn_tf.training.run_folder import RunFolder
 from dvn_tf.training.screen import Screen
 from dvn_tf.training.sizes import output_densities
@@ -109,6 +109,13 @@ class Reports:
             math.ceil(max(len(data.test) for data in task_data) / recipe.batch_size),
             self.series[1] - self.series[0],
             announce=not self._estimated,
+            images_per_step=recipe.batch_size * len(task_data),
+        )
+        # Keras's own bar is shown instead; what is measured is the same.
+        shown = (
+            [callbacks.KerasProgress(), Timing(progress.time)]
+            if self.keras_progress
+            else [progress]
         )
         self._estimated = True
         board = callbacks.TensorBoard(
@@ -118,10 +125,10 @@ class Reports:
             sum(epochs[:number]),
             len(self.experiment.scenario.tasks),
             self._accuracies,
+            shown[-1],
         )
         try:
-            shown = callbacks.KerasProgress() if self.keras_progress else progress
-            yield [shown, board] if self.folder.writes else [shown]
+            yield [*shown, board] if self.folder.writes else shown
         finally:
             screen.clear()
 

@@ -144,14 +144,7 @@ class RunFolder:
         self._checkpoints().save(network, reached)
 
     def restore(self, network: keras.Model) -> Reached:
-        """Loads the newest whole checkpoint into a network whose optimizer is built.
-
-        Returns:
-            How far the network has learned, with the logs of all epochs done.
-
-        Raises:
-            UserError: if there are checkpoints but none is whole.
-        """
+        """Loads the newest whole checkpoint, see `Checkpoints.restore`; the history is there."""
         reached = self._checkpoints().restore(network)
         if reached.history is not None:
             return reached

@@ -58,19 +58,14 @@ class SharedRunFolder(RunFolder):
             super().save_checkpoint(network, reached)
 
     def restore(self, network: keras.Model) -> Reached:
-        restored = []
-
-        def restore():
-            # Files that are damaged are set aside before the others look for them.
-            restored.append(super(SharedRunFolder, self).restore(network))
+        def newest():
+            self._checkpoints().set_damaged_aside(network)
             return self.last_checkpoint()
 
-        newest = self.processes.first("restore", restore)
-        if newest and not self.writes:
-            self._wait(lambda: self.last_checkpoint() == tuple(newest), "the last checkpoint")
-        if not restored:
-            restored.append(super().restore(network))
-        [reached] = restored
+        if found := self.processes.first("checkpoint", newest):
+            self._wait(lambda: self.last_checkpoint() == tuple(found), "the last checkpoint")
+        # All at the same time: JAX compares what is put on the devices of several processes.
+        reached = super().restore(network)
         self.processes.agree({"last checkpoint": f"epoch {reached.epochs}, step {reached.step}"})
         return reached
 

@@ -18,12 +18,10 @@ class StopTogether(Stop):
     def __init__(self, stop: Stop, processes: Processes):
         self.stop = stop
         self.processes = processes
-        self._stage = 0
         self._asked = False
 
     @contextlib.contextmanager
     def training(self) -> Iterator[None]:
-        self._stage += 1
         with self.stop.training():
             yield
 
@@ -31,4 +29,4 @@ class StopTogether(Stop):
         if self.stop.requested(step) and not self._asked:
             self._asked = True
             self.processes.ask_to_stop()
-        return self.processes.stops_after(self._stage, step)
+        return self.processes.stops_here()

@@ -22,6 +22,8 @@ class Stop:
     def requested(self, step: int) -> bool:
         """Whether to stop after a step. Everything up to it is then written.
 
+        While the test images are evaluated after a step, it is asked again.
+
         Args:
             step: the number of steps done.
         """

@@ -10,6 +10,9 @@ loss/sum                    the sum over all outputs
 distillation/<task>/<size>  instead of the loss, for an old task (Eq. 6)
 train/...                   the same of the training images
 learning_rate
+speed/steps                 training steps done of the stage
+speed/images_per_second     of all tasks in training steps, without evaluations
+speed/seconds_left          for the run
 """
 
 import pathlib

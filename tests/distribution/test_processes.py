@@ -61,7 +61,7 @@ def test_all_stop_after_the_same_step(three, seed):
             time.sleep(pauses[process.index])
             if process.index == asker and step == when:
                 process.ask_to_stop()
-            if process.stops_after(1, step):
+            if process.stops_here():
                 return step
         return None
 
@@ -75,11 +75,11 @@ def test_a_stop_that_comes_too_late_for_a_stage_ends_the_next(three):
             for step in range(1, steps + 1):
                 if process.index == 1 and (stage, step) == (1, 3):
                     # The others have passed the stage's last step: all agree on the one after it.
-                    while any(p._step != [1, 3] for p in three.processes if p is not process):
+                    while any(p._point != 3 for p in three.processes if p is not process):
                         time.sleep(0.01)
                     process.ask_to_stop()
                     time.sleep(0.2)
-                if process.stops_after(stage, step):
+                if process.stops_here():
                     return stage, step
             process.gather("stage")
         return None
@@ -135,4 +135,4 @@ def test_a_process_by_itself():
     assert ALONE.first("a", lambda: 4) == 4
     ALONE.agree({"a": "b"})
     ALONE.ask_to_stop()
-    assert not ALONE.stops_after(1, 1)
+    assert not ALONE.stops_here()

@@ -16,6 +16,7 @@ import os, signal, sys, threading, time
 from experiments import endings
 endings.install()
 def ctrl_c(): os.kill(os.getpid(), signal.SIGINT)
+def term(): os.kill(os.getpid(), signal.SIGTERM)
 """
 RUN = "sys.exit(endings.run(work, lambda: 'this is left', debug='--debug' in sys.argv))"
 
@@ -89,6 +90,28 @@ ENDS = {
         130,
         "interrupted: the program was still starting and has written nothing",
     ),
+    "SIGTERM": ("term(); time.sleep(9)", 143, "interrupted: this is left"),
+    "SIGTERM swallowed": (
+        "try:\n  term(); time.sleep(9)\n except BaseException: pass",
+        143,
+        "interrupted: this is left",
+    ),
+    "SIGTERM while an object is deleted": (
+        "D = type('D', (), {'__del__': lambda self: (term(), time.sleep(9))}); D(); time.sleep(9)",
+        143,
+        "interrupted: this is left",
+    ),
+    "SIGTERM of an import": (
+        "with endings.starting(): term(); time.sleep(9)",
+        143,
+        "interrupted: the program was still starting and has written nothing",
+    ),
+    "SIGTERM after an interrupt": (
+        "try:\n  ctrl_c(); time.sleep(9)\n finally: term(); time.sleep(9)",
+        143,
+        "interrupted twice: ended at once",
+    ),
+    "an end of its own": ("raise endings.Ended(143, 'stopped\\nhere')", 143, "stopped here"),
     "interrupt at the end": (
         "import atexit; atexit.register(ctrl_c)",
         130,

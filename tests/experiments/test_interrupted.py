@@ -21,6 +21,9 @@ MOMENTS = {
     ("config.gin", "checkpoints/epoch-0001.checkpoint"): "the same command continues the run",
     ("config.gin", "task1/checkpoints/epoch-0001.checkpoint"): "after its last complete epoch",
     ("config.gin", "task1/stage.json"): "the same command continues the run in run",
+    ("config.gin", "checkpoints/epoch-0001-step-000002.damaged"): "no complete epoch yet",
+    ("config.gin", "checkpoints/epoch-0001-step-000002.checkpoint"): "after the step of its",
+    ("config.gin", "task1/checkpoints/epoch-0002-step-000002.checkpoint"): "after the step of",
     ("config.gin", "results.json"): "the run in run is finished",
 }
 

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import zipfile
 
 import h5py
@@ -50,15 +51,23 @@ def clean_end(done: Done) -> bool:
     return False
 
 
-def interrupted(done: Done) -> None:
-    """Fails unless a program ended by Ctrl-C as it should: status 130 and one line."""
+def interrupted(done: Done, number: int = signal.SIGINT) -> None:
+    """Fails unless a program ended by a signal as it should: status 130 or 143, and one line.
+
+    A program that trains may say before that it will stop after its step.
+    """
+    name, status = signal.Signals(number).name, 128 + number
     _no_traceback(done)
-    if done.status != 130:
-        raise Failure(f"status {done.status} instead of 130 after Ctrl-C: {_end(done)}")
+    if done.status != status:
+        raise Failure(f"status {done.status} instead of {status} after {name}: {_end(done)}")
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     lines = [line for line in lines if not _NO_MESSAGE.match(line)]
-    if len(lines) != 1 or not lines[0].startswith("interrupted"):
-        raise Failure(f"not one line 'interrupted...' after Ctrl-C, but {lines}: {_end(done)}")
+    if len(lines) == 2 and lines[0].startswith("stopping after this step; "):
+        lines = [line for line in lines[1:] if line.startswith("stopped after step ")]
+    if len(lines) != 1 or not lines[0].startswith(("interrupted", "stopped after step ")):
+        raise Failure(
+            f"not one line 'interrupted...' or 'stopped...' after {name}, but {lines}: {_end(done)}"
+        )
 
 
 def killed(done: Done, number: int) -> bool:

@@ -1,4 +1,4 @@
-"""Ctrl-C at random moments: one line, status 130, and the same command goes on."""
+"""Ctrl-C and SIGTERM at random moments: one line, and the same command goes on."""
 
 import functools
 import shutil
@@ -11,6 +11,7 @@ from tests.faults.fault import Failure, Trial, fault
 from tests.faults.kills import same_files
 from tests.faults.reference import JOINT, TASKS, TRAININGS, Undisturbed
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _EARLIEST = 0.3  # seconds in which a fork has begun the program
 
 
@@ -54,14 +55,16 @@ def interrupt_start(trial: Trial) -> None:
     """Interrupts a program while it starts, in a process of its own, as on a terminal."""
     module, arguments, seconds = trial.rng.choice(_starts(trial))
     after = _EARLIEST + trial.rng.random() * seconds
-    trial.step(f"{module}, SIGINT {after:.2f} s after its first sign of life")
+    number = trial.rng.choice(_SIGNALS)
+    name = signal.Signals(number).name
+    trial.step(f"{module}, {name} {after:.2f} s after its first sign of life")
     program = processes.start_fresh(module, *arguments, folder=trial.folder)
     program.wait_for_child()
-    done = program.strike_after(after - _EARLIEST, signal.SIGINT)
+    done = program.strike_after(after - _EARLIEST, number)
     if done.status == 0:
         checks.ended_well(done)
         return
-    checks.interrupted(done)
+    checks.interrupted(done, number)
     hidden = [path.name for path in trial.folder.glob("new/**/.*")]
     if written := [name for name in hidden if name != ".lock"]:  # a run's lock stays, empty
         raise Failure(f"{written[0]} is left behind")
@@ -83,8 +86,9 @@ def _starts(trial: Trial) -> list[tuple[str, list, float]]:
 
 
 def _interrupt(trial: Trial, start, undisturbed: Undisturbed) -> None:
-    done = signals.strike(trial, start, undisturbed, signal.SIGINT, _EARLIEST)
+    number = trial.rng.choice(_SIGNALS)
+    done = signals.strike(trial, start, undisturbed, number, _EARLIEST)
     if done.status == 0:
         checks.ended_well(done)  # before the signal came, or when all was written
     else:
-        checks.interrupted(done)
+        checks.interrupted(done, number)

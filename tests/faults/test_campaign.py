@@ -55,6 +55,10 @@ def test_clean_ends():
     assert checks.clean_end(end(0, "done\n"))
     assert not checks.clean_end(end(1, stderr="warning: x\nerror: too large: make it smaller\n"))
     checks.interrupted(end(130, stderr="\ninterrupted: the same command goes on\n"))
+    checks.interrupted(end(143, stderr="interrupted: it goes on\n"), signal.SIGTERM)
+    stopped = "stopped after step 4 (epoch 1, step 4 of 8): the same command goes on from there\n"
+    checks.interrupted(end(130, stderr=stopped))
+    checks.interrupted(end(130, stderr="stopping after this step; press Ctrl-C again\n" + stopped))
     assert checks.killed(end(-signal.SIGKILL), signal.SIGKILL)
     assert not checks.killed(end(0), signal.SIGKILL)
 
@@ -68,6 +72,9 @@ def test_clean_ends():
         end(130),
         end(130, stderr="interrupted\nand more\n"),
         end(130, stderr="interrupted\n" + TRACEBACK),
+        end(143, stderr="interrupted\n"),
+        end(130, stderr="stopping after this step; press Ctrl-C again\n"),
+        end(130, stderr="stopping after this step; press Ctrl-C again\ninterrupted\n"),
     ],
 )
 def test_no_clean_interruption(done):

@@ -1,5 +1,6 @@
 """A checkpoint is whole or it is not loaded: bits, pages, names, runs and networks are checked."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -213,3 +214,77 @@ def test_weights_of_version_0_3_are_still_loaded(saved, network):
     with pytest.raises(UserError, match="is cut short or damaged: delete it"):
         checkpoints.restore(network)
     assert file.exists()
+
+
+def within(network, epochs, step):
+    """What a stop within an epoch saves."""
+    rng = np.random.default_rng(step)
+    metrics = {
+        number: rng.uniform(size=variable.shape).astype("float32")
+        for number, variable in enumerate(network.metrics_variables)
+    }
+    return Reached(epochs, HISTORY[:epochs], step, 1.25, metrics)
+
+
+def assert_same(reached, other):
+    assert dataclasses.replace(reached, metrics={}) == dataclasses.replace(other, metrics={})
+    assert reached.metrics.keys() == other.metrics.keys()
+    for number, value in reached.metrics.items():
+        np.testing.assert_array_equal(value, other.metrics[number])
+
+
+def names(checkpoints):
+    return sorted(file.name for file in checkpoints.folder.iterdir())
+
+
+def test_a_checkpoint_within_an_epoch_gives_everything_back(saved, network):
+    checkpoints, _ = saved
+    fill(network, 5)
+    values, reached = all_values(network), within(network, 2, 458)
+    assert reached.metrics
+    checkpoints.save(network, reached)
+    assert names(checkpoints) == [
+        "epoch-0001.checkpoint", "epoch-0002.checkpoint", "epoch-0003-step-000458.checkpoint"
+    ]  # fmt: skip
+    assert list(checkpoints.files()) == [1, 2]
+    other = build()
+    assert_same(checkpoints.restore(other), reached)
+    for restored, value in zip(all_values(other), values, strict=True):
+        np.testing.assert_array_equal(restored, value)
+
+
+def test_of_the_steps_of_an_epoch_the_last_stays_until_the_epoch_is_done(saved, network):
+    checkpoints, _ = saved
+    for step in (7, 10, 9):  # 9: trained again from a step before, after damage
+        checkpoints.save(network, within(network, 2, step))
+    assert names(checkpoints)[2:] == ["epoch-0003-step-000010.checkpoint"]
+    checkpoints.save(network, Reached(3, HISTORY))
+    assert names(checkpoints) == ["epoch-0002.checkpoint", "epoch-0003.checkpoint"]
+    checkpoints.save(network, within(network, 3, 1))
+    assert names(checkpoints)[2:] == ["epoch-0004-step-000001.checkpoint"]
+
+
+def test_a_damaged_step_gives_way_to_the_epoch_before(saved, network, capsys):
+    checkpoints, values = saved
+    checkpoints.save(network, within(network, 2, 3))
+    file = checkpoints.all_files()[2, 3]
+    damage(file, CHANGES["a page of zeros"])
+    assert_restored(checkpoints, network, values, 2)
+    assert "set aside as epoch-0003-step-000003.damaged." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["epoch-0003-step-000004", "epoch-0004-step-000003", "epoch-0003"])
+def test_a_step_with_the_name_of_another(name, saved, network, capsys):
+    checkpoints, values = saved
+    checkpoints.save(network, within(network, 2, 3))
+    checkpoints.all_files()[2, 3].rename(checkpoints.folder / f"{name}.checkpoint")
+    assert_restored(checkpoints, network, values, 2)
+    assert "it is of another" in capsys.readouterr().out
+
+
+def test_a_step_of_other_metrics(saved, network, capsys):
+    checkpoints, values = saved
+    reached = within(network, 2, 3)
+    checkpoints.save(network, dataclasses.replace(reached, metrics={0: reached.metrics[0]}))
+    assert_restored(checkpoints, network, values, 2)
+    assert "of another network" in capsys.readouterr().out

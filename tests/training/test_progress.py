@@ -59,13 +59,13 @@ def started(stream, clock, stages, steps, **options):
 
 def test_a_log_file_gets_one_line_and_a_table_for_each_epoch():
     log, clock = io.StringIO(), Clock()
-    progress = started(log, clock, [10], 4, test_steps=3)
+    progress = started(log, clock, [10], 4, test_steps=3, images_per_step=2560)
     epoch(progress, clock, 0, 4, 1.0, accuracies=dict.fromkeys(DENSITIES, 0.5))
     progress.on_train_end()
     # 36 steps of a second are left, and nine evaluations of a second.
     assert log.getvalue().splitlines() == [
         "About 45 s left for this run.",
-        "epoch 1 of 10, loss 1.5, 45 s left",
+        "epoch 1 of 10, 4 of 40 steps, loss 1.5, 2,560 images/s, 45 s left",
         "  test accuracy, %    25 %    full",
         "  a                  50.00   50.00",
         "  b                  50.00   50.00",
@@ -75,12 +75,12 @@ def test_a_log_file_gets_one_line_and_a_table_for_each_epoch():
 
 def test_a_terminal_has_a_line_that_is_drawn_again():
     terminal, clock = Terminal(), Clock()
-    progress = started(terminal, clock, [10], 2)
+    progress = started(terminal, clock, [10], 2, images_per_step=3)
     epoch(progress, clock, 0, 2, 1.0)
     text = terminal.getvalue()
     assert "\repoch 1 of 10, step 1 of 2, loss 1.5\x1b[K" in text
-    assert "\repoch 1 of 10, step 2 of 2, loss 1.5, 18 s left\x1b[K\r\x1b[K" in text
-    assert text.endswith("\nepoch 1 of 10, loss 1.5, 18 s left\n")
+    assert "\repoch 1 of 10, step 2 of 2, loss 1.5, 3.0 images/s, 18 s left\x1b[K\r\x1b[K" in text
+    assert text.endswith("\nepoch 1 of 10, 2 of 20 steps, loss 1.5, 3.0 images/s, 18 s left\n")
 
 
 def test_a_line_fits_the_terminal(monkeypatch):
@@ -101,14 +101,17 @@ def test_an_epoch_without_evaluation_has_no_table():
     log, clock = io.StringIO(), Clock()
     progress = started(log, clock, [4], 4, evaluate_every=2)
     epoch(progress, clock, 0, 4, 1.0)
-    assert log.getvalue().splitlines()[-1] == "epoch 1 of 4, loss 1.5, 12 s left"
+    assert log.getvalue().splitlines()[-1] == "epoch 1 of 4, 4 of 16 steps, loss 1.5, 12 s left"
 
 
 def test_a_single_output_stands_in_the_line():
     log, clock = io.StringIO(), Clock()
     progress = started(log, clock, [2, 2], 4, stage=2)
     epoch(progress, clock, 1, 4, 1.0, accuracies={"a/level1": 0.98765})
-    assert log.getvalue() == "stage 2 of 2, epoch 2 of 2, loss 1.5, test accuracy 98.77 %\n"
+    assert (
+        log.getvalue()
+        == "stage 2 of 2, epoch 2 of 2, 8 of 8 steps, loss 1.5, test accuracy 98.77 %\n"
+    )
 
 
 def test_a_resumed_run_counts_on():
@@ -117,8 +120,59 @@ def test_a_resumed_run_counts_on():
     epoch(progress, clock, 3, 5, 2.0)
     assert log.getvalue().splitlines() == [
         "About 1 min left for this run.",
-        "epoch 4 of 10, loss 1.5, 1 min left",
+        "epoch 4 of 10, 20 of 50 steps, loss 1.5, 1 min left",
     ]
+
+
+def test_a_run_that_goes_on_within_an_epoch_knows_what_is_left():
+    """Two of five steps of the fourth epoch were done before; one more gives no speed yet."""
+    terminal, clock = Terminal(), Clock()
+    progress = started(terminal, clock, [10], 5, images_per_step=8)
+    progress.on_epoch_begin(3)
+    for step in (2, 3, 4):
+        clock.now += 2.0
+        progress.on_train_batch_end(step, {"loss": 1.5})
+    text = terminal.getvalue()
+    assert "\repoch 4 of 10, step 3 of 5, loss 1.5\x1b[K" in text
+    # One step of this epoch and six epochs of five.
+    assert "\repoch 4 of 10, step 4 of 5, loss 1.5, 4.0 images/s, 1 min left\x1b[K" in text
+    assert progress.time.seconds(3, 4) == 31 * 2.0
+
+
+def test_the_speed_is_that_of_training_steps_alone():
+    log, clock = io.StringIO(), Clock()
+    progress = started(log, clock, [10], 4, images_per_step=64)
+    assert progress.scalars() == {"speed/steps": 4}
+    for number, evaluation in ((0, 100.0), (1, 50.0)):
+        progress.on_epoch_begin(number)
+        for step in range(4):
+            clock.now += 30.0 if (number, step) == (0, 0) else 0.5
+            progress.on_train_batch_end(step, {"loss": 1.0})
+        clock.now += 0.25  # the device is busy with the last steps
+        progress.on_test_begin()
+        clock.now += evaluation
+        progress.on_test_end()
+    # Seven steps without the first, which was traced.
+    rate = 7 * 64 / (7 * 0.5 + 2 * 0.25)
+    left = 8 * 4 * 64 / rate
+    assert progress.scalars() == {
+        "speed/steps": 8,
+        "speed/images_per_second": pytest.approx(rate),
+        "speed/seconds_left": pytest.approx(left),
+    }
+
+
+def test_a_log_file_waits_for_no_step():
+    """The figures of a step are not read while the device may still compute them."""
+
+    class Busy:
+        def __float__(self):
+            pytest.fail("the loss of a step was read")
+
+    progress = started(io.StringIO(), Clock(), [10], 4)
+    progress.on_epoch_begin(0)
+    progress.on_train_batch_end(0, {"loss": Busy()})
+    progress.on_test_begin()
 
 
 def test_a_long_run_says_how_to_make_it_shorter():
@@ -146,8 +200,8 @@ def test_an_estimate_covers_all_stages_and_is_made_once():
     # The first step of each stage takes two seconds longer than it would: it is traced.
     assert log.getvalue().splitlines() == [
         "About 1 min left for this run's 3 stages.",
-        "stage 1 of 3, epoch 1 of 2, loss 1.5, 1 min left",
-        "stage 1 of 3, epoch 2 of 2, loss 1.5, 1 min left",
+        "stage 1 of 3, epoch 1 of 2, 5 of 10 steps, loss 1.5, 1 min left",
+        "stage 1 of 3, epoch 2 of 2, 10 of 10 steps, loss 1.5, 1 min left",
     ]
 
 

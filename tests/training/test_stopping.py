@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 
 import keras
 import numpy as np
@@ -26,18 +27,18 @@ STEPS = 5
 
 
 class StopAt(Stop):
-    """Stops after given steps, each once, and remembers what it was asked."""
+    """Stops when it is asked about a step for the n-th time, and remembers what it was asked.
 
-    def __init__(self, *steps: int):
-        self.steps = list(steps)
+    The first time is after the step, later ones are in the evaluation that follows.
+    """
+
+    def __init__(self, step: int = 0, time: int = 1):
+        self.step, self.time = step, time
         self.asked = []
 
     def requested(self, step):
         self.asked.append(step)
-        if step in self.steps:
-            self.steps.remove(step)
-            return True
-        return False
+        return step == self.step and self.asked.count(step) == self.time
 
 
 @pytest.fixture(scope="module")
@@ -82,21 +83,68 @@ def whole(setting, tmp_path_factory):
     return path, state(start(setting, path))
 
 
-@pytest.mark.parametrize("stops", [(1, 4, 5), (6, 8, 14)])
+# Epochs 2 and 3 are evaluated, in three batches.
+@pytest.mark.parametrize("stops", [[(1, 1), (4, 1), (10, 3)], [(5, 1), (8, 1), (15, 1), (15, 2)]])
 def test_it_ends_as_a_training_that_never_stopped(stops, setting, whole, tmp_path):
     path, expected = whole
     folder = tmp_path / "run"
-    for step in stops:
+    for step, time in stops:
         epoch, rest = -(-step // STEPS), (step - 1) % STEPS + 1
         with pytest.raises(Stopped) as stopped:
-            start(setting, folder, StopAt(step))
+            start(setting, folder, StopAt(step, time))
         assert str(stopped.value) == f"stopped after step {step} (epoch {epoch}, step {rest} of 5)"
-        last = f"epoch-{epoch:04d}" + (f"-step-{rest:06d}" if rest < STEPS else "")
-        assert names(folder)[-1] == f"{last}.checkpoint"
+        last = f"epoch-{epoch:04d}-step-{rest:06d}.checkpoint"
+        before = [f"epoch-{number:04d}.checkpoint" for number in range(1, epoch)]
+        assert names(folder) == [*before[-2:], last]
     stop = StopAt()
     network = start(setting, folder, stop)
-    assert stop.asked == list(range(stops[-1] + 1, 3 * STEPS + 1))
+    assert set(stop.asked) == set(range(step, 3 * STEPS + 1))  # evaluated anew
     for value, other in zip(state(network), expected, strict=True):
         np.testing.assert_array_equal(value, other)
     assert history(folder) == history(path)
     assert names(folder) == names(path) == ["epoch-0002.checkpoint", "epoch-0003.checkpoint"]
+
+
+JAX = """
+import pathlib, sys
+import numpy as np
+import keras
+from dvn_tf import data
+from dvn_tf.training import configuration
+from training import test_stopping as tests
+
+experiment = configuration.read_experiment(["gin/quickstart.gin"], [*tests.PARAMS, *sys.argv[2:]])
+setting = experiment, [data.load(task) for task in experiment.scenario.tasks]
+folder = pathlib.Path(sys.argv[1])
+expected = tests.state(tests.start(setting, folder / "whole"))
+try:
+    tests.start(setting, folder / "run", tests.StopAt(3))
+except tests.Stopped as stopped:
+    print(stopped, tests.names(folder / "run"))
+network = tests.start(setting, folder / "run")
+for value, other in zip(tests.state(network), expected, strict=True):
+    np.testing.assert_array_equal(value, other)
+assert tests.history(folder / "run") == tests.history(folder / "whole")
+print(keras.backend.backend(), len(expected))
+"""
+
+
+def test_under_jax(run_python, tmp_path):
+    """The state of a network is on the device there, and not in its variables."""
+    pytest.importorskip("jax")
+    done = run_python(
+        JAX,
+        args=[tmp_path, "Recipe.epochs = 2"],
+        KERAS_BACKEND="jax",
+        JAX_PLATFORMS="cpu",
+        XLA_FLAGS="--xla_backend_optimization_level=0",
+        PYTHONPATH=str(pathlib.Path(__file__).parents[1]),
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == (
+        "stopped after step 3 (epoch 1, step 3 of 5) ['epoch-0001-step-000003.checkpoint']"
+    )
+    assert lines[1] == "Going on after epoch 1, step 3 of 5."
+    backend, variables = lines[2].split()
+    assert backend == "jax" and int(variables) > 100
