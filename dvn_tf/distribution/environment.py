@@ -3,16 +3,13 @@
 import dataclasses
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from dvn_tf.errors import UserError, shown
 
 _ADDRESSES, _COUNT, _INDEX = (
     f"KERAS_DISTRIBUTION_{name}" for name in ("JOB_ADDRESSES", "NUM_PROCESSES", "PROCESS_ID")
 )
-# srun sets it for each of its steps. SLURM_NTASKS is of the whole job, and is also set in a batch
-# script that starts a single process.
-_STEP_TASKS = "SLURM_STEP_NUM_TASKS"
 _FIRST_PORT, _PORTS = 61_440, 4_096  # above those that systems hand out
 
 
@@ -25,6 +22,8 @@ class Place:
         count: the number of processes.
         host: the machine of process 0.
         port: where process 0 listens for the others.
+        launcher: what JAX calls that which started the processes, so that each of several on one
+            machine gets a GPU of its own; "" for what JAX does not know.
 
     Raises:
         UserError: if the numbers contradict each other.
@@ -34,6 +33,7 @@ class Place:
     count: int
     host: str
     port: int
+    launcher: str = ""
 
     def __post_init__(self):
         if not 0 <= self.index < self.count:
@@ -56,9 +56,9 @@ def find_place(environ: Mapping[str, str] = os.environ) -> Place | None:
     """What the environment says of this process.
 
     `KERAS_DISTRIBUTION_JOB_ADDRESSES`, `_NUM_PROCESSES` and `_PROCESS_ID` come first, as
-    `keras.distribution.initialize` reads them. In a step of SLURM with several tasks, those that
-    are absent come from SLURM. A job or an array of SLURM whose steps have one task each is many
-    single processes.
+    `keras.distribution.initialize` reads them. In a step of SLURM with several tasks, and under
+    Open MPI's `mpirun`, those that are absent are known. A job or an array of SLURM whose steps
+    have one task each is many single processes.
 
     Args:
         environ: the environment variables.
@@ -69,13 +69,16 @@ def find_place(environ: Mapping[str, str] = os.environ) -> Place | None:
     Raises:
         UserError: if the variables are incomplete or make no sense.
     """
-    in_step = _number(environ, _STEP_TASKS, 1) > 1
-    if not in_step and not any(environ.get(name) for name in (_ADDRESSES, _COUNT, _INDEX)):
+    launcher = next((one for one in _LAUNCHERS if _number(environ, one.count, 1) > 1), None)
+    if launcher is None and not any(environ.get(name) for name in (_ADDRESSES, _COUNT, _INDEX)):
         return None
     addresses = [part.strip() for part in environ.get(_ADDRESSES, "").split(",") if part.strip()]
-    count = _number(environ, _COUNT)
-    if count is None:
-        count = _number(environ, _STEP_TASKS) if in_step else len(addresses)
+    count, index = _number(environ, _COUNT), _number(environ, _INDEX)
+    if launcher is not None:
+        count = _number(environ, launcher.count) if count is None else count
+        index = _number(environ, launcher.index) if index is None else index
+        addresses = addresses or [launcher.address(environ)]
+    count = len(addresses) if count is None else count
     if count == 1:
         return None
     if len(addresses) > 1 and len(addresses) != count:
@@ -83,25 +86,20 @@ def find_place(environ: Mapping[str, str] = os.environ) -> Place | None:
             f"{_ADDRESSES} names {len(addresses)} processes, but {_COUNT} is {count}: name them "
             "all, or process 0 alone"
         )
-    index = _number(environ, _INDEX)
-    if index is None and in_step:
-        index = _number(environ, "SLURM_PROCID")
-    if not addresses and in_step:
-        addresses = [_slurm_address(environ)]
     missing = {_ADDRESSES: not addresses, _COUNT: not count, _INDEX: index is None}
     if any(missing.values()):
         names = " and ".join(name for name, is_missing in missing.items() if is_missing)
         raise UserError(
             f"{names} must be set, too, for several processes; --nodistributed trains alone"
         )
-    return Place(index, count, *_address(addresses[0]))
+    return Place(index, count, *_address(addresses[0]), launcher.name if launcher else "")
 
 
 def _number(environ: Mapping[str, str], name: str, default: int | None = None) -> int | None:
     text = environ.get(name, "").strip()
     if not text:
         return default
-    if not re.fullmatch(r"[0-9]{1,6}", text):
+    if not re.fullmatch(r"[0-9]{1,12}", text):
         raise UserError(f"{name} must be a whole number, not {shown(text)}")
     return int(text)
 
@@ -118,14 +116,40 @@ def _address(text: str) -> tuple[str, int]:
 
 def _slurm_address(environ: Mapping[str, str]) -> str:
     """The first machine of a step, and a port that other steps are unlikely to choose."""
-    nodes = environ.get("SLURM_STEP_NODELIST", "")
     # "node1,node7", "node[001-004,7]" or "node[3,5],other2"
-    match = re.match(r"([^\[,\s]+)(?:\[([^\],-]+))?", nodes)
+    match = re.match(r"([^\[,\s]+)(?:\[([^\],-]+))?", environ.get("SLURM_STEP_NODELIST", ""))
     if match is None:
         raise UserError(
             f"SLURM_STEP_NODELIST names no machine: set {_ADDRESSES} to the HOST:PORT of process 0"
         )
-    job, step = (
-        _number({"": environ.get(name, "0")}, "") for name in ("SLURM_JOB_ID", "SLURM_STEP_ID")
-    )
+    job, step = _number(environ, "SLURM_JOB_ID", 0), _number(environ, "SLURM_STEP_ID", 0)
     return f"{match[1]}{match[2] or ''}:{_FIRST_PORT + (job + 101 * step) % _PORTS}"
+
+
+def _mpi_address(environ: Mapping[str, str]) -> str:
+    """The machine where `mpirun` was started, which has process 0."""
+    uri = environ.get("OMPI_MCA_orte_hnp_uri", "")  # 1531576320.0;tcp://10.96.0.1,10.148.0.1:34911
+    match = re.match(r"(\d+)\..*?tcp://([^,:]+)", uri)
+    if match is None:
+        raise UserError(
+            f"Open MPI names no machine: set {_ADDRESSES} to the HOST:PORT of process 0"
+        )
+    return f"{match[2]}:{_FIRST_PORT + int(match[1]) % _PORTS}"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Launcher:
+    """What starts processes together: its name in JAX, and the variables that it sets."""
+
+    name: str
+    count: str
+    index: str
+    address: Callable[[Mapping[str, str]], str]
+
+
+_LAUNCHERS = (
+    # srun sets this for each of its steps. SLURM_NTASKS is of the whole job, and is also set in a
+    # batch script that starts a single process.
+    _Launcher("slurm", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", _slurm_address),
+    _Launcher("ompi", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", _mpi_address),
+)

@@ -142,6 +142,7 @@ def _start_jax(place: Place, address: str) -> None:
         place.count,
         place.index,
         coordinator_bind_address=address,
+        cluster_detection_method=place.launcher or "deactivate",
         initialization_timeout=_JAX_TIMEOUT,
         heartbeat_timeout_seconds=_JAX_TIMEOUT,
     )

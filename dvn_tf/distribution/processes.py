@@ -165,7 +165,11 @@ class SeveralProcesses(Processes):
         expected = isinstance(error, UserError | KeyboardInterrupt | SystemExit)
         if not expected:
             time.sleep(_NOTICE_SECONDS)
-        message = one_line(error) if isinstance(error, UserError) else type(error).__name__
+        message = type(error).__name__
+        if isinstance(error, UserError):
+            message = one_line(error)
+        elif isinstance(error, KeyboardInterrupt):
+            message = "it was interrupted"
         self._end(kind="failed", why=message)
 
     def _end(self, **message) -> None:

@@ -36,10 +36,22 @@ def test_variables_of_keras():
 
 
 def test_a_step_of_slurm():
-    assert find_place(SLURM_STEP) == Place(3, 4, "gpu007", 61441)
+    assert find_place(SLURM_STEP) == Place(3, 4, "gpu007", 61441, "slurm")
     assert find_place(SLURM_STEP | {"SLURM_STEP_NODELIST": "a1,a2"}).host == "a1"
     named = {"KERAS_DISTRIBUTION_JOB_ADDRESSES": "other:5"}
-    assert find_place(SLURM_STEP | named) == Place(3, 4, "other", 5)
+    assert find_place(SLURM_STEP | named) == Place(3, 4, "other", 5, "slurm")
+
+
+def test_open_mpi():
+    variables = {
+        "OMPI_COMM_WORLD_SIZE": "2",
+        "OMPI_COMM_WORLD_RANK": "1",
+        "OMPI_MCA_orte_hnp_uri": "4097.0;tcp://10.96.0.1,10.148.0.1:34911",
+    }
+    assert find_place(variables) == Place(1, 2, "10.96.0.1", 61441, "ompi")
+    assert find_place(variables | {"OMPI_COMM_WORLD_SIZE": "1"}) is None
+    with pytest.raises(UserError, match="Open MPI names no machine"):
+        find_place(variables | {"OMPI_MCA_orte_hnp_uri": ""})
 
 
 def test_the_host_is_the_one_that_jax_finds(monkeypatch):
