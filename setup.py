@@ -12,6 +12,7 @@ VERSION = re.search(r'__version__ = "(.+)"', (HERE / "dvn_tf/__init__.py").read_
 EXPORT = ["ai-edge-litert", "onnx", "onnxruntime", "tf2onnx"]
 JAX = ["jax>=0.7"]  # the other backend of Keras, on which several devices work together
 SIGN = ["cryptography"]  # what signs exports and checks signatures
+CLUSTER = ["jax", "submitit"]  # several devices and machines; many runs on a cluster
 
 setup(
     name="dvn_tf",
@@ -77,7 +78,9 @@ setup(
         "jax-gpu": ["jax[cuda12]>=0.7"],
         "export": EXPORT,
         "sign": SIGN,
+        "cluster": CLUSTER,
         "test": [
+            *CLUSTER,
             *EXPORT,
             *JAX,
             *SIGN,

@@ -55,6 +55,14 @@ def install() -> None:
         atexit.register(_end)  # the first that is registered is the last that runs
 
 
+def end_before_libraries() -> None:
+    """Lets a program end before the libraries that are imported by now clean up.
+
+    They might wait for other processes.
+    """
+    atexit.register(_end)
+
+
 @contextlib.contextmanager
 def starting() -> Iterator[None]:
     """Marks imports that take seconds: Ctrl-C ends the process at once."""

@@ -21,6 +21,18 @@ _KERAS_PROGRESS = flags.DEFINE_bool(
     False,
     "Show Keras's own progress bar, with the loss and accuracy of every output.",
 )
+_DEVICES = flags.DEFINE_integer(
+    "devices",
+    None,
+    "How many devices of each process to use; by default all accelerators.",
+    lower_bound=1,
+)
+_DISTRIBUTED = flags.DEFINE_bool(
+    "distributed",
+    True,
+    "Train together with the other processes of a job, where KERAS_DISTRIBUTION_* or a step of "
+    "SLURM with several tasks says that there are some.",
+)
 
 _begun: list[pathlib.Path] = []  # the folders of the runs so far, for `interrupted`
 
@@ -42,6 +54,7 @@ def train(sequential: bool, initial_run: str | None = None) -> None:
     with programs.starting():
         import keras
 
+        from dvn_tf import distribution
         from dvn_tf.training import configuration, runs
         from dvn_tf.training.run_folder import RunFolder
         from dvn_tf.training.stopping import Stopped
@@ -56,28 +69,38 @@ def train(sequential: bool, initial_run: str | None = None) -> None:
         raise UserError(
             f"scenario {scenario.name} is {kind}: run it with python -m experiments.{kind}"
         )
-    for number, experiment in enumerate(experiments, start=1):
-        folder = runs.default_folder(experiment, _RUNS_DIR.value)
-        if _RUN_DIR.value is not None:
-            folder = RunFolder(_RUN_DIR.value)
-        _begun.append(pathlib.Path(folder.path))
-        initial = initial_run and initial_run.replace("{seed}", str(experiment.recipe.seed))
-        # A run within a series gives the same as by itself.
-        keras.utils.clear_session()
-        stop = StopRequest(interrupted)
-        try:
-            runs.run(
-                experiment,
-                folder,
-                _DATA_DIR.value,
-                initial,
-                series=(number, len(experiments)),
-                keras_progress=_KERAS_PROGRESS.value,
-                stop=stop,
-            )
-        except Stopped as stopped:
-            line = f"{stopped}: the same command goes on from there"
-            raise endings.Ended(stop.status, line) from stopped
+    place = distribution.find_place() if _DISTRIBUTED.value else None
+    if place is not None:
+        endings.end_before_libraries()
+    ended = None
+    with distribution.joined(place) as processes:
+        for number, experiment in enumerate(experiments, start=1):
+            folder = runs.default_folder(experiment, _RUNS_DIR.value)
+            if _RUN_DIR.value is not None:
+                folder = RunFolder(_RUN_DIR.value)
+            _begun.append(pathlib.Path(folder.path))
+            initial = initial_run and initial_run.replace("{seed}", str(experiment.recipe.seed))
+            # A run within a series gives the same as by itself.
+            keras.utils.clear_session()
+            stop = StopRequest(interrupted)
+            try:
+                runs.run(
+                    experiment,
+                    folder,
+                    _DATA_DIR.value,
+                    initial,
+                    series=(number, len(experiments)),
+                    keras_progress=_KERAS_PROGRESS.value,
+                    stop=stop,
+                    processes=processes,
+                    devices=_DEVICES.value,
+                )
+            except Stopped as stopped:
+                line = f"{stopped}: the same command goes on from there"
+                ended = endings.Ended(stop.status, line)
+                break
+    if ended is not None:
+        raise ended
 
 
 def interrupted() -> str:

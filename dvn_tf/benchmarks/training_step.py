@@ -63,7 +63,7 @@ def step_times(scenario: Scenario, recipe: Recipe, rounds: int = 5) -> StepTimes
     tasks = [data.task_info(task) for task in scenario.tasks]
     fitting.prepare_backend(recipe)
     network = fitting.build_network(scenario, tasks, recipe)
-    images, labels = _random_batch(tasks, recipe)
+    images, labels = random_batch(tasks, recipe)
     outputs = {name: labels[task.name] for name, (task, _, _) in network.virtual_networks.items()}
     objective = objectives.joint_objective(outputs)
     fitting.compile_network(network, recipe, _STEPS_PER_EPOCH, objective)
@@ -180,7 +180,8 @@ def _timed(step: Callable) -> float:
     return time.perf_counter() - start
 
 
-def _random_batch(tasks: list[TaskInfo], recipe: Recipe):
+def random_batch(tasks: list[TaskInfo], recipe: Recipe):
+    """A batch of random images and labels by task, as two dictionaries of tensors."""
     generator = np.random.default_rng(recipe.seed)
     images = {
         task.name: tf.constant(

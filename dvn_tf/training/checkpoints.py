@@ -134,24 +134,42 @@ class Checkpoints:
         Raises:
             UserError: if no checkpoint is whole. Training would otherwise begin anew unnoticed.
         """
+        found = self._newest(network)
+        if found is None:
+            return Reached()
+        reached, values = found
+        if isinstance(values, pathlib.Path):
+            _load_weights(values, network)
+            return reached
+        self._remove_old()  # a program may have been killed before it did
+        for name, variable in _variables(network).items():
+            variable.assign(values[name])
+        return reached
+
+    def set_damaged_aside(self, network: keras.Model) -> None:
+        """Does what `restore` does with damaged checkpoints, and loads none.
+
+        Raises:
+            UserError: as `restore`.
+        """
+        self._newest(network)
+
+    def _newest(self, network: keras.Model):
+        """The newest whole checkpoint: how far it came, and its variables or file."""
         for (epochs, step), file in reversed(self.all_files().items()):
             if file.name.endswith(_BEFORE_0_4):
-                _load_weights(file, network)
-                return Reached(epochs, history=None)
+                return Reached(epochs, history=None), file
             try:
-                reached = self._load(file, epochs, step, network)
+                return self._read(file, epochs, step, network)
             except _DamageError as damage:
                 self._set_aside(file, str(damage))
-            else:
-                self._remove_old()  # a program may have been killed before it did
-                return reached
         if damaged := sorted(self.folder.glob(f"epoch-*{_DAMAGED}")):
             raise UserError(
                 f"no checkpoint in {self.folder} is whole ({damaged[-1].name} and all others are "
                 "damaged): put back copies of them, train in another --run_dir, or delete this "
                 "folder to begin again with the first epoch"
             )
-        return Reached()
+        return None
 
     def _file(self, reached: Reached) -> pathlib.Path:
         name = f"epoch-{reached.epochs:04d}"
@@ -172,7 +190,9 @@ class Checkpoints:
                 with writing(old):
                     old.unlink()
 
-    def _load(self, file: pathlib.Path, epochs: int, step: int, network: keras.Model) -> Reached:
+    def _read(
+        self, file: pathlib.Path, epochs: int, step: int, network: keras.Model
+    ) -> tuple[Reached, dict[str, np.ndarray]]:
         if not file.is_file():
             raise _DamageError("it is no regular file")
         # A file that was made huge would take all memory before its hash is known.
@@ -204,11 +224,9 @@ class Checkpoints:
         shapes |= {f"{_METRIC}{number}": tuple(one.shape) for number, one in metrics.items()}
         if {name: value.shape for name, value in values.items()} != shapes:
             raise _DamageError("it is of another network")
-        for name, variable in variables.items():
-            variable.assign(values[name])
         # Not assigned: Keras resets the metrics at the beginning of an epoch.
         state = {number: values[f"{_METRIC}{number}"] for number in metrics}
-        return Reached(epochs, history, step, seconds, state)
+        return Reached(epochs, history, step, seconds, state), values
 
     def _set_aside(self, file: pathlib.Path, why: str) -> None:
         aside = file.with_suffix(_DAMAGED)

@@ -101,6 +101,7 @@ def train(
     folder: RunFolder,
     observers: Sequence[keras.callbacks.Callback] = (),
     stop: Stop = NEVER,
+    share: pipelines.Share = pipelines.ALL,
 ) -> None:
     """Trains a network, from the newest checkpoint in the folder if there is one.
 
@@ -118,6 +119,7 @@ def train(
         observers: callbacks that print or log; a run's are `Progress` and `TensorBoard`. See
             `TrainingCallbacks` for what they get.
         stop: says after which step to stop.
+        share: the part of every batch that this process gets.
 
     Raises:
         UserError: if a batch is larger than a task's images, a checkpoint is damaged, or
@@ -126,7 +128,7 @@ def train(
     """
     steps = pipelines.steps_per_epoch(task_data, recipe.batch_size)
     compile_network(network, recipe, steps, objective)
-    fit(network, task_data, outputs, recipe, folder, observers, stop)
+    fit(network, task_data, outputs, recipe, folder, observers, stop, share)
 
 
 def fit(
@@ -137,6 +139,7 @@ def fit(
     folder: RunFolder,
     observers: Sequence[keras.callbacks.Callback] = (),
     stop: Stop = NEVER,
+    share: pipelines.Share = pipelines.ALL,
 ) -> list[dict]:
     """Trains a compiled network, see `train`.
 
@@ -171,7 +174,7 @@ def fit(
         recipe.epochs,
         steps,
     )
-    test_images = pipelines.evaluation_dataset(task_data, outputs, recipe.batch_size)
+    test_images = pipelines.evaluation_dataset(task_data, outputs, recipe.batch_size, share)
     evaluated = evaluated_epochs(recipe.epochs, recipe.evaluate_every)
     with stop.training():
         for first, last, first_step in _parts(reached, recipe.epochs):
@@ -181,7 +184,14 @@ def fit(
             called.first_step = first_step
             network.fit(
                 pipelines.training_dataset(
-                    task_data, outputs, recipe.batch_size, recipe.seed, first, last, first_step
+                    task_data,
+                    outputs,
+                    recipe.batch_size,
+                    recipe.seed,
+                    first,
+                    last,
+                    first_step,
+                    share,
                 ),
                 epochs=last,
                 initial_epoch=first,
@@ -231,6 +241,7 @@ def evaluate(
     task_data: Sequence[TaskData],
     outputs: Mapping[str, Sequence[str]],
     batch_size: int,
+    share: pipelines.Share = pipelines.ALL,
 ) -> dict[str, dict[str, float]]:
     """Measures every output that has labels on its task's whole test split.
 
@@ -238,14 +249,15 @@ def evaluate(
         network: a compiled network.
         task_data: the images of the network's inputs.
         outputs: {task: the network's outputs that read its images}.
-        batch_size: images of each task at a time.
+        batch_size: images of each task at a time, of all processes together.
+        share: the part of every batch that this process gets.
 
     Returns:
         {"task/level1": {"correct", "total", "accuracy", "loss"}, ...}: how many of how many
         images were classified correctly, their quotient, and the mean cross-entropy. An output
         that is distilled has none.
     """
-    dataset = pipelines.evaluation_dataset(task_data, outputs, batch_size)
+    dataset = pipelines.evaluation_dataset(task_data, outputs, batch_size, share)
     return _measured(network.evaluate(dataset, return_dict=True, verbose=0), task_data, outputs)
 
 

@@ -73,6 +73,8 @@ class Reports:
 
     def copied(self, network: DeepVirtualNetwork, folder: RunFolder) -> None:
         """Writes the epochs of a first stage that another run has trained."""
+        if not self.folder.writes:
+            return
         history = folder.history(self.stages[0].epochs)
         densities = self._output_densities(network)
         num_tasks = len(self.experiment.scenario.tasks)
@@ -126,7 +128,7 @@ class Reports:
             shown[-1],
         )
         try:
-            yield [*shown, board]
+            yield [*shown, board] if self.folder.writes else shown
         finally:
             screen.clear()
 

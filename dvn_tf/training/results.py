@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from dvn_tf.data import TaskData
+from dvn_tf.data.pipelines import ALL, Share
 from dvn_tf.methods import Stage
 from dvn_tf.methods.scenario import Scenario
 from dvn_tf.networks import objectives
@@ -62,6 +63,7 @@ def collect_results(
     records: Sequence[dict],
     networks: Sequence[tuple[DeepVirtualNetwork, int]],
     task_data: Sequence[TaskData],
+    share: Share = ALL,
 ) -> dict:
     """Measures every output on its task's test images, and counts what it costs.
 
@@ -70,6 +72,7 @@ def collect_results(
         records: for each stage, what `train_stage` returned.
         networks: the networks that the method stores, each with the number of its first level.
         task_data: the images of all tasks, in the scenario's order.
+        share: the part of every batch that this process gets.
 
     Returns:
         What `results.json` holds: "schema_version", names and settings, "num_networks", N_T as
@@ -80,7 +83,7 @@ def collect_results(
     by_name = {data.task.name: data for data in task_data}
     outputs = {}
     for network, first_level in networks:
-        outputs |= _outputs(network, first_level, by_name, scenario, recipe.batch_size)
+        outputs |= _outputs(network, first_level, by_name, experiment, share)
     stored = [network.stored_parameters() for network, _ in networks]
     order = [task.name for task in scenario.tasks]
     outputs = dict(sorted(outputs.items(), key=lambda item: order.index(item[0].rsplit("/", 1)[0])))
@@ -152,10 +155,11 @@ def results_text(results: dict) -> str:
     return "\n".join(lines)
 
 
-def _outputs(network, first_level, task_data, scenario, batch_size) -> dict[str, dict]:
+def _outputs(network, first_level, task_data, experiment, share) -> dict[str, dict]:
+    scenario, batch_size = experiment.scenario, experiment.recipe.batch_size
     network.compile(**objectives.joint_objective(network.virtual_networks))
     used = [task_data[name] for name in network.tasks_by_name]
-    measured = fitting.evaluate(network, used, network.outputs_by_task, batch_size)
+    measured = fitting.evaluate(network, used, network.outputs_by_task, batch_size, share)
     costs, densities = network.costs(), output_densities(network, scenario.backbone)
     results = {}
     for name, (task, level, units) in network.virtual_networks.items():

@@ -55,8 +55,20 @@ class RunFolder:
     def __str__(self):
         return str(self.path)
 
+    @property
+    def writes(self) -> bool:
+        """Whether this process writes here; of several, only the first one does."""
+        return True
+
+    def inside(self, name: str) -> "RunFolder":
+        """The folder of one stage."""
+        return RunFolder(self.path / name)
+
     def is_claimed(self) -> bool:
         """Whether the folder has a run, finished or not."""
+        return self._has_config()
+
+    def _has_config(self) -> bool:
         return (self.path / "config.gin").exists()
 
     def lock(self) -> contextlib.AbstractContextManager[None]:
@@ -70,7 +82,7 @@ class RunFolder:
             UserError: if it has a run of another configuration, or other files. Nothing is
                 changed.
         """
-        if self.is_claimed():
+        if self._has_config():
             different = _difference(self._config(), config)
             if different:
                 raise UserError(
@@ -90,7 +102,7 @@ class RunFolder:
         Raises:
             UserError: if a version whose training differs began the run. Nothing is changed.
         """
-        if not self.is_claimed():
+        if not self._has_config():
             return
         match = _VERSION_LINE.match(self._config())
         if int(match[1] if match else 1) != TRAINING_VERSION:
@@ -115,7 +127,7 @@ class RunFolder:
         except OSError as error:
             raise UserError(f"cannot make the run folder {self.path}: {error.strerror}") from error
         clear_partial(self.path, all_of_them=True)
-        if not self.is_claimed():
+        if not self._has_config():
             by = f"dvn_tf {dvn_tf.__version__}, training version {TRAINING_VERSION}"
             write_text(self.path / "config.gin", f"# Trained by {by}.\n{config}")
 
@@ -241,7 +253,7 @@ class RunFolder:
 
     def _checkpoints(self) -> Checkpoints:
         run = ""
-        if self.is_claimed():
+        if self._has_config():
             run = hashlib.sha256("\n".join(_settings(self._config())).encode()).hexdigest()
         return Checkpoints(self.path / "checkpoints", run)
 

@@ -12,6 +12,7 @@ import zlib
 
 from dvn_tf import data, figures
 from dvn_tf.data import TaskData, pipelines
+from dvn_tf.distribution import ALONE, Processes
 from dvn_tf.methods import Stage
 from dvn_tf.networks.network import DeepVirtualNetwork, uncompiled
 from dvn_tf.tasks import TaskInfo, common_map_size
@@ -28,6 +29,7 @@ from dvn_tf.training.results import collect_results, final_network, results_text
 from dvn_tf.training.run_folder import RunFolder
 from dvn_tf.training.stages import compile_stage, stage_network, train_stage
 from dvn_tf.training.stopping import NEVER, Stop
+from dvn_tf.training.together import agree_on_data, training_together
 
 
 def default_folder(experiment: Experiment, runs_dir="runs") -> RunFolder:
@@ -44,6 +46,8 @@ def run(
     series: tuple[int, int] = (1, 1),
     keras_progress: bool = False,
     stop: Stop = NEVER,
+    processes: Processes = ALONE,
+    devices: int | None = None,
 ) -> dict:
     """Trains what a method trains on a scenario, and writes a run folder.
 
@@ -58,6 +62,9 @@ def run(
         series: the number of this run and of all runs that a program does.
         keras_progress: whether to show Keras's own progress bar, with every metric.
         stop: says after which step to stop.
+        processes: those that train the run together, see `dvn_tf.distribution.joined`. The first
+            one writes and prints; all of them see the folder.
+        devices: how many devices of each process to use, see `data_parallel`.
 
     Returns:
         What `results.json` holds.
@@ -67,16 +74,25 @@ def run(
             process trains in the folder.
         Stopped: if `stop` asked for it. The next call goes on after the same step.
     """
-    scenario, recipe, method = experiment.scenario, experiment.recipe, experiment.method
-    stages = method.stages(scenario, recipe.epochs)
     folder.check(experiment.config)
-    results = folder.finished()
-    if results is None:
-        reports = Reports(experiment, stages, folder, series, keras_progress)
-        results = _Run(experiment, stages, folder, data_dir, initial_run, reports, stop).finish()
-    else:
-        clear_lock(folder.path)
-        print(f"The run in {folder} is finished.")
+    together = training_together(processes, experiment, folder, stop, devices)
+    with together as (folder, stop):
+        stages = experiment.method.stages(experiment.scenario, experiment.recipe.epochs)
+        results = folder.finished()
+        if results is None:
+            reports = Reports(experiment, stages, folder, series, keras_progress)
+            results = _Run(
+                experiment, stages, folder, data_dir, initial_run, reports, stop, processes
+            ).finish()
+        else:
+            clear_lock(folder.path)
+            print(f"The run in {folder} is finished.")
+        _print_results(experiment, stages, folder, results)
+    return results
+
+
+def _print_results(experiment: Experiment, stages, folder: RunFolder, results: dict) -> None:
+    scenario, method = experiment.scenario, experiment.method
     epochs = f"{results['epochs']} epoch{'s' if results['epochs'] > 1 else ''} a task"
     print(
         f"\n{scenario.name}, {results['title']}: {results['backbone']}, {epochs}, "
@@ -92,7 +108,6 @@ def run(
         f"Export:       python -m experiments.export --run_dir={trained}",
         flush=True,
     )
-    return results
 
 
 def _log_dir(experiment: Experiment, folder: RunFolder):
@@ -112,10 +127,19 @@ class _Run:
         initial_run: see `run`.
         reports: what the run prints and logs.
         stop: see `run`.
+        processes: see `run`.
     """
 
     def __init__(
-        self, experiment, stages, folder: RunFolder, data_dir, initial_run, reports: Reports, stop
+        self,
+        experiment,
+        stages,
+        folder: RunFolder,
+        data_dir,
+        initial_run,
+        reports: Reports,
+        stop: Stop,
+        processes: Processes,
     ):
         self.experiment = experiment
         self.stages = stages
@@ -123,6 +147,8 @@ class _Run:
         self.data_dir = data_dir
         self.reports = reports
         self.stop = stop
+        self.processes = processes
+        self.share = pipelines.Share(processes.index, processes.count)
         self.tasks = {task.name: task for task in experiment.scenario.tasks}
         self.folder.check_training_version()
         infos = [data.task_info(task, data_dir) for task in self.tasks.values()]
@@ -163,8 +189,10 @@ class _Run:
         in_order = [task_data[name] for name in self.tasks]
         self._claim()
         networks, about = self._stored_networks()
-        results = collect_results(self.experiment, records, networks, in_order) | about
-        tensorboard.write_run(self.folder.path, results)
+        results = collect_results(self.experiment, records, networks, in_order, self.share)
+        results |= about
+        if self.folder.writes:
+            tensorboard.write_run(self.folder.path, results)
         self.folder.write_results(results)
         return results
 
@@ -178,7 +206,9 @@ class _Run:
         if self.initial_run is not None:
             first = self.stages[0]
             folder = self._folder(first)
-            copy_first_stage(self.initial_run, folder, first.name)
+            if self.folder.writes:
+                copy_first_stage(self.initial_run, RunFolder(folder.path), first.name)
+            self.processes.gather("initial run")
             self.reports.copied(folder.load_model(), folder)
 
     def _finished_folder(self, stage: Stage) -> RunFolder:
@@ -189,11 +219,17 @@ class _Run:
 
     def _folder(self, stage: Stage) -> RunFolder:
         single = len(self.stages) == 1
-        return self.folder if single else RunFolder(self.folder.path / stage.name)
+        return self.folder if single else self.folder.inside(stage.name)
 
     def _load(self, names) -> dict[str, TaskData]:
-        tasks = [self.tasks[name] for name in names]
-        return {task.name: data.load(task, self.data_dir, show_progress=True) for task in tasks}
+        if not self.processes.is_first:
+            self.processes.gather("load")  # the first one prepares what is absent
+        shown = self.processes.is_first
+        loaded = {n: data.load(self.tasks[n], self.data_dir, show_progress=shown) for n in names}
+        if self.processes.is_first:
+            self.processes.gather("load")
+        agree_on_data(self.processes, list(loaded.values()))
+        return loaded
 
     def _train(self, stage: Stage, task_data: dict[str, TaskData]) -> dict:
         learned = [task_data[name] for name in stage.learned]
@@ -217,7 +253,7 @@ class _Run:
         }
         with self.reports.observers(stage, network, learned) as observers:
             record |= train_stage(
-                stage, network, *compiled, learned, recipe, folder, observers, self.stop
+                stage, network, *compiled, learned, recipe, folder, observers, self.stop, self.share
             )
         # As a network that is loaded, so that an interruption here changes nothing either.
         network = uncompiled(network)
@@ -258,5 +294,7 @@ class _Run:
 
 
 def _draw(network: DeepVirtualNetwork, folder: RunFolder, title: str) -> None:
+    if not folder.writes:
+        return
     names = [task.name for task in network.tasks]
     figures.draw_table(folder.path / "table.png", network.table, names, network.partition, title)

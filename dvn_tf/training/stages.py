@@ -108,6 +108,7 @@ def train_stage(
     folder: RunFolder,
     observers: Sequence[keras.callbacks.Callback],
     stop: Stop,
+    share: pipelines.Share,
 ) -> dict:
     """Trains a stage's network, from its newest checkpoint if there is one.
 
@@ -121,6 +122,7 @@ def train_stage(
         folder: the stage's folder.
         observers: callbacks that print or log.
         stop: says after which step to stop.
+        share: the part of every batch that this process gets.
 
     Returns:
         {"name", "learned", "epochs", "seconds", "outputs"}: what was trained, for how long, and
@@ -130,7 +132,7 @@ def train_stage(
         UserError: as `fitting.train`.
         Stopped: as `fitting.train`.
     """
-    history = fitting.fit(model, task_data, outputs, recipe, folder, observers, stop)
+    history = fitting.fit(model, task_data, outputs, recipe, folder, observers, stop, share)
     return {
         "name": stage.name,
         "learned": list(stage.learned),
