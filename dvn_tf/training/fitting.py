@@ -16,12 +16,21 @@ from dvn_tf.training.run_folder import RunFolder
 
 
 def prepare_backend(recipe: Recipe) -> None:
-    """Seeds everything random and sets TensorFlow up. Call it before any network is built."""
+    """Seeds everything random and sets TensorFlow up. Call it before any network is built.
+
+    Under JAX, TensorFlow reads the images alone and gets no GPU: it would take all memory of one.
+    """
+    if keras.backend.backend() == "jax":
+        tf.config.set_visible_devices([], "GPU")
     keras.utils.set_random_seed(recipe.seed)
-    on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    if recipe.deterministic and not on_gpu:
+    if recipe.deterministic and not tensorflow_computes_on_gpu():
         tf.config.experimental.enable_op_determinism()
-    rewrite_graphs(on_gpu)
+    rewrite_graphs(tensorflow_computes_on_gpu())
+
+
+def tensorflow_computes_on_gpu() -> bool:
+    """Whether TensorFlow has a GPU, which it has under JAX only until `prepare_backend`."""
+    return bool(tf.config.get_visible_devices("GPU"))
 
 
 def rewrite_graphs(wanted: bool) -> None:
@@ -71,12 +80,8 @@ def compile_network(
         steps_per_epoch: steps of an epoch.
         objective: arguments for `compile`, such as `objectives.joint_objective` gives.
     """
-    # JAX compiles every step unless it is told not to, and is several times slower without.
-    without_xla = "auto" if keras.backend.backend() == "jax" else False
     network.compile(
-        make_optimizer(recipe, steps_per_epoch),
-        jit_compile=recipe.jit_compile or without_xla,
-        **objective,
+        make_optimizer(recipe, steps_per_epoch), jit_compile=_with_xla(recipe), **objective
     )
     network.optimizer.build(network.trainable_variables)
     logits = keras.tree.map_structure(
@@ -86,6 +91,14 @@ def compile_network(
     network.compute_loss(y=labels, y_pred=logits)
     network.compute_metrics(x=None, y=labels, y_pred=logits)
     network.reset_metrics()
+
+
+def _with_xla(recipe: Recipe) -> bool:
+    # JAX is several times slower without its compiler.
+    if keras.backend.backend() == "jax":
+        return True
+    # On CPUs, TensorFlow is slower with it, see docs/speed.md.
+    return tensorflow_computes_on_gpu() if recipe.jit_compile is None else recipe.jit_compile
 
 
 def train(

@@ -120,8 +120,9 @@ def train_stage(
         observers: callbacks that print or log.
 
     Returns:
-        {"name", "learned", "epochs", "seconds", "outputs"}: what was trained, for how long, and
-        what `fitting.evaluate` measures after it.
+        {"name", "learned", "epochs", "seconds", "backends", "outputs"}: what was trained, for how
+        long, by which of Keras's backends in the order of their use, and what `fitting.evaluate`
+        measures after it.
     """
     history = fitting.fit(model, task_data, outputs, recipe, folder, observers)
     return {
@@ -129,6 +130,8 @@ def train_stage(
         "learned": list(stage.learned),
         "epochs": recipe.epochs,
         "seconds": round(sum(epoch["seconds"] for epoch in history), 3),
+        # Epochs of versions before 0.6 name none.
+        "backends": list(dict.fromkeys(e["backend"] for e in history if "backend" in e)),
         "outputs": fitting.last_evaluation(history, task_data, outputs),
     }
 
