@@ -6,10 +6,11 @@ import keras
 import tensorflow as tf
 
 from dvn_tf.data import TaskData, pipelines
+from dvn_tf.errors import UserError
 from dvn_tf.methods.scenario import Scenario
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.tasks import TaskInfo
-from dvn_tf.training import callbacks
+from dvn_tf.training import callbacks, device_images
 from dvn_tf.training.optimizer import make_optimizer
 from dvn_tf.training.recipe import Recipe, evaluated_epochs
 from dvn_tf.training.run_folder import RunFolder
@@ -19,9 +20,17 @@ def prepare_backend(recipe: Recipe) -> None:
     """Seeds everything random and sets TensorFlow up. Call it before any network is built.
 
     Under JAX, TensorFlow reads the images alone and gets no GPU: it would take all memory of one.
+
+    Raises:
+        UserError: if the recipe asks for what the backend cannot do.
     """
     if keras.backend.backend() == "jax":
         tf.config.set_visible_devices([], "GPU")
+    elif recipe.images_on_device:
+        raise UserError(
+            "Recipe.images_on_device needs Keras to run on JAX: set KERAS_BACKEND=jax, or leave it "
+            "out"
+        )
     keras.utils.set_random_seed(recipe.seed)
     if recipe.deterministic and not tensorflow_computes_on_gpu():
         tf.config.experimental.enable_op_determinism()
@@ -60,6 +69,7 @@ def build_network(
         weight_decay=recipe.weight_decay,
         map_size=scenario.map_size,
         dtype=recipe.dtype,
+        merge_streams=recipe.merge_streams,
         name="deep_virtual_network",
     )
 
@@ -158,14 +168,15 @@ def fit(
     saving = callbacks.SaveEpochs(folder, history)
     if epochs_done:
         print(f"Going on after epoch {epochs_done} of {recipe.epochs}.", flush=True)
+    batches = device_images if recipe.images_on_device else pipelines
     network.fit(
-        pipelines.training_dataset(
+        batches.training_dataset(
             task_data, outputs, recipe.batch_size, recipe.seed, epochs_done, recipe.epochs
         ),
         epochs=recipe.epochs,
         initial_epoch=epochs_done,
         steps_per_epoch=pipelines.steps_per_epoch(task_data, recipe.batch_size),
-        validation_data=pipelines.evaluation_dataset(task_data, outputs, recipe.batch_size),
+        validation_data=batches.evaluation_dataset(task_data, outputs, recipe.batch_size),
         validation_freq=evaluated_epochs(recipe.epochs, recipe.evaluate_every),
         shuffle=False,  # the pipeline shuffles
         verbose=0,  # the observers say what there is to say

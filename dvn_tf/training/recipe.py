@@ -40,6 +40,10 @@ class Recipe:
         deterministic: whether the same command gives the same weights, bit for bit, on CPUs.
         jit_compile: whether TensorFlow compiles the step with XLA; None compiles it on GPUs alone,
             since it is slower with it on CPUs. JAX always compiles the step.
+        images_on_device: whether the images lie on the accelerator, where they are cropped and
+            mirrored, instead of in the host's memory. They must fit there. For JAX alone.
+        merge_streams: whether virtual networks with the same units go through one convolution in
+            one batch, see docs/guide/accelerators.md.
 
     Raises:
         UserError: if a value makes no sense.
@@ -59,6 +63,8 @@ class Recipe:
     evaluate_every: Annotated[int, Between(1, 100_000)] = 1
     deterministic: bool = True
     jit_compile: bool | None = _execution(None)
+    images_on_device: bool = _execution(False)
+    merge_streams: bool = _execution(False)
 
     def __post_init__(self):
         check_settings(self)

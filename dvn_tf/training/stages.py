@@ -44,6 +44,7 @@ def stage_network(
         map_size=map_size,
         dtype=recipe.dtype,
         frozen_units=stage.frozen_units,
+        merge_streams=recipe.merge_streams,
         heads=heads | dict.fromkeys(stage.learned, stage.head),
         name=f"{stage.name}_network",
     )

@@ -84,16 +84,17 @@ def begin(path: pathlib.Path) -> None:
     finish(whole)
 
 
-def finish(path: pathlib.Path) -> dict:
+def finish(path: pathlib.Path, *params: str) -> dict:
     """What is left of three epochs; returns the results."""
-    experiment = configuration.read_experiment([SCENARIOS["joint"]], SHORT)
+    experiment = configuration.read_experiment([SCENARIOS["joint"]], [*SHORT, *params])
     keras.utils.clear_session()
     return runs.run(experiment, RunFolder(path))
 
 
 def main(folder: pathlib.Path) -> None:
     """Finishes the run `begun_there`, begins another, and takes the first steps."""
-    finish(folder / "begun_there")
+    # How a step gets its images makes no difference either.
+    finish(folder / "begun_there", "Recipe.images_on_device = True")
     begin(folder / "begun_here")
     with double_precision():
         losses = {kind: losses_of_first_steps(kind, folder) for kind in SCENARIOS}
