@@ -204,6 +204,7 @@ class UnitConv2D(keras.layers.Layer):
         return ops.where(self._frozen(), ops.stop_gradient(kernel), kernel)
 
     def _decay(self, kernel):
+        kernel = ops.convert_to_tensor(kernel)  # JAX's `where` takes no variable
         if self.frozen_units:
             kernel = ops.where(self._frozen(), 0.0, kernel)
         return 0.5 * self.weight_decay * ops.sum(ops.square(kernel))
