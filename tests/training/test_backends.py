@@ -8,6 +8,7 @@ from conftest import TESTS
 from training import other_backend
 from training.other_backend import SCENARIOS
 
+from dvn_tf.export.manifest import file_facts
 from dvn_tf.training.run_folder import RunFolder
 
 pytest.importorskip("jax")
@@ -72,3 +73,22 @@ def test_the_results_say_what_trained_the_run(trained, name, order):
     made = results["provenance"]
     assert made["backend"] == ", then ".join(order)
     assert made["backend_version"].count(", then ") == len(order) - 1
+
+
+def test_an_export_has_the_same_bytes_whatever_the_variable_says(trained, run_program):
+    folder, _ = trained
+    found = []
+    for backend in ("tensorflow", "jax"):
+        export_dir = folder / f"export_{backend}"
+        done = run_program(
+            *("experiments.export", f"--run_dir={folder / 'begun_there'}", "--level=1"),
+            *("--task=digits_0-4", f"--export_dir={export_dir}"),
+            KERAS_BACKEND=backend,
+        )
+        assert done.returncode == 0, done.stderr
+        found.append(file_facts(export_dir)["files_sha256"])
+    assert found[0] == found[1]
+    manifest = json.loads((folder / "export_jax/manifest.json").read_text())
+    assert {file["format"] for file in manifest["files"]} == {"keras", "tf_saved_model"}
+    accuracy = RunFolder(folder / "begun_there").results()["outputs"]["digits_0-4/level1"]
+    assert {file["accuracy"] for file in manifest["files"]} == {accuracy["accuracy"]}
