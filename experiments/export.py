@@ -4,7 +4,10 @@
 
 Each (task, level) becomes a Keras model and a SavedModel that need nothing of this package;
 --format chooses other formats. --bundle exports several as one SavedModel with shared weights.
+Whichever of Keras's backends trained the run, TensorFlow writes it.
 """
+
+import os
 
 from absl import flags
 
@@ -60,6 +63,8 @@ def main(_):
         raise UserError("--default is for bundles: add --bundle=all, or leave it out")
     imports = programs.gin_imports()
 
+    # It alone writes all formats, and the files are then the same whatever KERAS_BACKEND says.
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     programs.limit_cores(_CORES)
     with programs.starting():  # only now: TensorFlow takes seconds to import
         from dvn_tf import export

@@ -50,6 +50,8 @@ SLOW = (
     "runtime/test_predictor.py",
     "runtime/test_resident.py",
     "test_distribution.py",
+    "test_under_jax.py",
+    "training/test_backends.py",
     "training/test_fitting.py",
     "training/test_full_disk.py",
     "training/test_lock.py",

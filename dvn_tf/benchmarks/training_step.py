@@ -1,8 +1,8 @@
 """How long a step of a deep virtual network takes, against the networks that it replaces.
 
 The k x n_h network is timed against k x n_h plain Keras networks of the same widths, built
-and compiled separately. All run in one process, interleaved, so that a change of the
-machine's speed meets both; ratios are taken round by round and their median is quoted.
+and compiled separately, by the same rule. All run in one process, interleaved, so that a change of
+the machine's speed meets both; ratios are taken round by round and their median is quoted.
 """
 
 import dataclasses
@@ -23,11 +23,11 @@ from dvn_tf.methods.scenario import Scenario
 from dvn_tf.networks import objectives
 from dvn_tf.networks.plain_network import plain_network
 from dvn_tf.tasks import TaskInfo
-from dvn_tf.training import fitting
+from dvn_tf.training import fitting, provenance
 from dvn_tf.training.recipe import Recipe
 
 _STEPS_PER_EPOCH = 1000  # of the schedule, whose first steps are all that run
-_WARMUP_STEPS = 2  # TensorFlow plans its execution during the first ones
+_WARMUP_STEPS = 2  # the first ones are compiled, or TensorFlow plans their execution
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +81,7 @@ def step_times(scenario: Scenario, recipe: Recipe, rounds: int = 5) -> StepTimes
         # The plain networks run as Keras leaves TensorFlow, with its rewriting of graphs.
         fitting.rewrite_graphs(True)
         separate_time = sum(_timed(plain_step) for plain_step in separate)
-        fitting.rewrite_graphs(bool(tf.config.list_physical_devices("GPU")))
+        fitting.rewrite_graphs(fitting.tensorflow_computes_on_gpu())
         if number >= 0:
             network_times.append(network_time)
             separate_times.append(separate_time)
@@ -137,7 +137,8 @@ def report(scenario: Scenario, recipe: Recipe, times: StepTimes, pipeline: float
     ratios = ", ".join(f"{a / b:.3f}" for a, b in zip(times.network, times.separate, strict=True))
     return f"""
 {scenario.name}: {scenario.backbone.name}, {networks} virtual networks, batch {recipe.batch_size}, \
-{recipe.dtype}, {num_cores()} CPU cores, TensorFlow {tf.__version__}, Keras {keras.__version__}
+{recipe.dtype}, {provenance.device_name()}, {num_cores()} CPU cores, \
+{provenance.backend_in_use()}, Keras {keras.__version__}
 
 step of the {networks}-fold network      {np.median(times.network):8.3f} s   (median of \
 {len(times.network)} rounds)
@@ -170,6 +171,7 @@ def _separate_steps(network, recipe, images, labels) -> list[Callable]:
 
 
 def _step(network: keras.Model, images, labels) -> Callable:
+    images, labels = keras.tree.map_structure(keras.ops.convert_to_tensor, (images, labels))
     # train_on_batch returns figures, so that it waits for the step's end.
     return lambda: network.train_on_batch(images, labels)
 
@@ -184,13 +186,11 @@ def random_batch(tasks: list[TaskInfo], recipe: Recipe):
     """A batch of random images and labels by task, as two dictionaries of tensors."""
     generator = np.random.default_rng(recipe.seed)
     images = {
-        task.name: tf.constant(
-            generator.integers(0, 256, (recipe.batch_size, *task.image_shape), np.uint8)
-        )
+        task.name: generator.integers(0, 256, (recipe.batch_size, *task.image_shape), np.uint8)
         for task in tasks
     }
     labels = {
-        task.name: tf.constant(generator.integers(0, task.num_classes, recipe.batch_size))
+        task.name: generator.integers(0, task.num_classes, recipe.batch_size, np.int32)
         for task in tasks
     }
     return images, labels

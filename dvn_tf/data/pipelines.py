@@ -150,6 +150,26 @@ def training_dataset(
     return _without_copies(dataset.prefetch(_AHEAD))
 
 
+def epoch_plan(
+    data: TaskData, seed: int, epoch: int, steps: int, batch_size: int
+) -> dict[str, np.ndarray]:
+    """What `training_dataset` shows of a task in an epoch, without its images.
+
+    Args:
+        data: The task.
+        seed: As for `training_dataset`.
+        epoch: The epoch, from 0.
+        steps: Steps of an epoch, as `steps_per_epoch` counts them.
+        batch_size: Images of each task in a step.
+
+    Returns:
+        `index`: int32 (steps, batch), positions of the images; `offset`: int32 (steps, batch, 2)
+        and `flip`: bool (steps, batch), as `augmentation.crop_and_flip` takes them.
+    """
+    plan = _plan(data, seed, tf.constant(epoch, tf.int64), steps, batch_size)
+    return {name: values.numpy() for name, values in plan.items()}
+
+
 def evaluation_dataset(
     task_data: Sequence[TaskData],
     outputs: Mapping[str, Sequence[str]],

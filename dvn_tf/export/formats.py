@@ -174,7 +174,7 @@ def _check_packages(chosen: Format) -> None:
     if "tensorflow" in modules and backend != "tensorflow":
         raise UserError(
             f"the format {chosen.name} needs Keras to run on TensorFlow, not on {backend}: set "
-            "KERAS_BACKEND=tensorflow, or export --format=keras"
+            "KERAS_BACKEND=tensorflow, as python -m experiments.export does by itself"
         )
     for module in modules:
         try:

@@ -5,6 +5,7 @@ slice of the kernel and of its gradient. Which units a virtual network uses is a
 a state. Written against `keras.ops` alone.
 """
 
+import collections
 import itertools
 import math
 from collections.abc import Sequence
@@ -42,6 +43,8 @@ class UnitConv2D(keras.layers.Layer):
             for bit, while connections from and to other units are trained (PackNet+).
         partitioned_input: whether the input is divided into units; that of an input layer is not.
         padding: see `dvn_tf.networks.padding`.
+        merge_streams: whether inputs that meet the same block of the kernel are convolved in one
+            call, side by side in one batch.
 
     Call arguments:
         inputs: for each virtual network (batch, height, width, channels of its input units).
@@ -74,6 +77,7 @@ class UnitConv2D(keras.layers.Layer):
         frozen_units: Units = (),
         partitioned_input: bool = True,
         padding: str = SYMMETRIC,
+        merge_streams: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -88,6 +92,7 @@ class UnitConv2D(keras.layers.Layer):
         self.frozen_units = tuple(frozen_units)
         self.partitioned_input = partitioned_input
         self.padding = padding
+        self.merge_streams = merge_streams
         self.partition = UnitPartition(self.fractions)
         self.partition.bounds(filters)
 
@@ -128,11 +133,17 @@ class UnitConv2D(keras.layers.Layer):
             for before, after in zip(in_units, out_units, strict=True)
         ]
         kernels = self._nested_kernels(set(wanted))
-        # Each x (b, h, w, c_in) becomes (b, h / strides, w / strides, c_out).
-        return [
-            pad_and_convolve(x, kernels[blocks], self.strides, self.padding)
-            for x, blocks in zip(inputs, wanted, strict=True)
-        ]
+        # Streams of one key go through one convolution.
+        streams = collections.defaultdict(list)
+        for number, (x, blocks) in enumerate(zip(inputs, wanted, strict=True)):
+            streams[(blocks, x.shape[1:3]) if self.merge_streams else number].append(number)
+        outputs = {}
+        for numbers in streams.values():
+            # Each x (b, h, w, c_in) becomes (b, h / strides, w / strides, c_out).
+            x, kernel = _side_by_side([inputs[n] for n in numbers]), kernels[wanted[numbers[0]]]
+            y = pad_and_convolve(x, kernel, self.strides, self.padding)
+            outputs |= zip(numbers, _apart(y, [inputs[n] for n in numbers]), strict=True)
+        return [outputs[number] for number in range(len(inputs))]
 
     def compute_output_spec(self, inputs, in_units, out_units):
         # Keras would find it by tracing `call`; under JAX the units would become tracers too.
@@ -193,6 +204,7 @@ class UnitConv2D(keras.layers.Layer):
         return ops.where(self._frozen(), ops.stop_gradient(kernel), kernel)
 
     def _decay(self, kernel):
+        kernel = ops.convert_to_tensor(kernel)  # JAX's `where` takes no variable
         if self.frozen_units:
             kernel = ops.where(self._frozen(), 0.0, kernel)
         return 0.5 * self.weight_decay * ops.sum(ops.square(kernel))
@@ -210,6 +222,7 @@ class UnitConv2D(keras.layers.Layer):
             "frozen_units": self.frozen_units,
             "partitioned_input": self.partitioned_input,
             "padding": self.padding,
+            "merge_streams": self.merge_streams,
         }
 
     @classmethod
@@ -232,6 +245,22 @@ def take_block(kernel, rows: Intervals, columns: Intervals):
     if len(rows) == len(columns) == 1:  # intervals of units: a single slice does it
         return kernel[:, :, slice(*rows[0]), slice(*columns[0])]
     return take_channels(take_channels(kernel, rows, axis=2), columns, axis=3)
+
+
+def _side_by_side(inputs):
+    """Several batches as one."""
+    return inputs[0] if len(inputs) == 1 else ops.concatenate(inputs)
+
+
+def _apart(y, inputs) -> list:
+    """What one batch has become, for each of the batches that it was made of."""
+    if len(inputs) == 1:
+        return [y]
+    sizes = [ops.shape(x)[0] for x in inputs]
+    edges = list(itertools.accumulate(sizes))
+    if all(isinstance(size, int) for size in sizes):
+        return ops.split(y, edges[:-1])
+    return [y[stop - size : stop] for stop, size in zip(edges, sizes, strict=True)]
 
 
 def _as_units(units) -> Units | None:

@@ -48,6 +48,8 @@ class DeepVirtualNetwork(keras.Model):
             fully connected layer.
         padding: see `dvn_tf.networks.padding`; `SAME` is for networks that versions before 0.3
             trained.
+        merge_streams: whether virtual networks with the same units go through one convolution in
+            one batch. It changes how a step is computed, not what it gives, and is not saved.
 
     Units that no virtual network uses take no memory: the kernels store those of the table.
 
@@ -77,6 +79,7 @@ class DeepVirtualNetwork(keras.Model):
         frozen_units: Units = (),
         heads: Mapping[str, Head] | None = None,
         padding: str = SYMMETRIC,
+        merge_streams: bool = False,
         **kwargs,
     ):
         tasks = tuple(tasks)
@@ -92,7 +95,9 @@ class DeepVirtualNetwork(keras.Model):
             for level in range(1, table.num_levels + 1)
         ]
         units = [table.units(row, level) for _, row, level in virtual_networks]
-        layers = VirtualLayers(partition, units, weight_decay, policy, frozen_units, padding)
+        layers = VirtualLayers(
+            partition, units, weight_decay, policy, frozen_units, padding, merge_streams
+        )
         inputs, stems = {}, {}
         for task, stride in zip(tasks, input_strides(tasks, map_size), strict=True):
             image = keras.Input(task.image_shape, name=task.name)

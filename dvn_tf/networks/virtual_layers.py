@@ -19,6 +19,7 @@ class VirtualLayers(TensorLayers):
         policy: the Keras dtype policy.
         frozen_units: see `UnitConv2D`.
         padding: see `dvn_tf.networks.padding`.
+        merge_streams: see `UnitConv2D`.
 
     Attributes:
         stored_units: the units that any virtual network uses, which the kernels store.
@@ -33,9 +34,11 @@ class VirtualLayers(TensorLayers):
         policy,
         frozen_units: Units = (),
         padding: str = SYMMETRIC,
+        merge_streams: bool = False,
     ):
         super().__init__(partition, units, weight_decay, policy, padding)
         self.frozen_units = frozen_units
+        self.merge_streams = merge_streams
         self.stored_units = tuple(sorted({unit for used in units for unit in used}))
         self.norms: dict[str, tuple[tuple[int, ...], bool]] = {}
 
@@ -52,6 +55,7 @@ class VirtualLayers(TensorLayers):
             frozen_units=self.frozen_units,
             partitioned_input=x.partitioned,
             padding=self.padding,
+            merge_streams=self.merge_streams,
             dtype=self.policy,
             name=name,
         )

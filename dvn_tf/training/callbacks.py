@@ -14,6 +14,7 @@ from dvn_tf.errors import UserError
 from dvn_tf.training.checkpoints import Reached
 from dvn_tf.training.event_files import EventFile, scalar, text
 from dvn_tf.training.progress import Timing
+from dvn_tf.training.provenance import backend_in_use
 from dvn_tf.training.run_folder import RunFolder
 from dvn_tf.training.stopping import Stop, Stopped
 from dvn_tf.training.tensorboard import epoch_figures, epoch_scalars
@@ -117,7 +118,8 @@ class SaveEpochs(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         seconds = {"seconds": self._seconds()}
-        self.history.append(dict(sorted(epoch_figures(logs).items())) | seconds)
+        figures = dict(sorted(epoch_figures(logs).items()))
+        self.history.append(figures | seconds | {"backend": backend_in_use()})
         # The checkpoint comes last: it says that all else of the epoch is written.
         self.folder.write_history(self.history)
         self.folder.save_checkpoint(self.model, Reached(epoch + 1, self.history))

@@ -10,7 +10,7 @@ from dvn_tf.errors import UserError
 from dvn_tf.methods.scenario import Scenario
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.tasks import TaskInfo
-from dvn_tf.training import callbacks
+from dvn_tf.training import callbacks, device_images
 from dvn_tf.training.callback_list import TrainingCallbacks
 from dvn_tf.training.checkpoints import Reached
 from dvn_tf.training.optimizer import make_optimizer
@@ -20,12 +20,29 @@ from dvn_tf.training.stopping import NEVER, Stop
 
 
 def prepare_backend(recipe: Recipe) -> None:
-    """Seeds everything random and sets TensorFlow up. Call it before any network is built."""
+    """Seeds everything random and sets TensorFlow up. Call it before any network is built.
+
+    Under JAX, TensorFlow reads the images alone and gets no GPU: it would take all memory of one.
+
+    Raises:
+        UserError: if the recipe asks for what the backend cannot do.
+    """
+    if keras.backend.backend() == "jax":
+        tf.config.set_visible_devices([], "GPU")
+    elif recipe.images_on_device:
+        raise UserError(
+            "Recipe.images_on_device needs Keras to run on JAX: set KERAS_BACKEND=jax, or leave it "
+            "out"
+        )
     keras.utils.set_random_seed(recipe.seed)
-    on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    if recipe.deterministic and not on_gpu:
+    if recipe.deterministic and not tensorflow_computes_on_gpu():
         tf.config.experimental.enable_op_determinism()
-    rewrite_graphs(on_gpu)
+    rewrite_graphs(tensorflow_computes_on_gpu())
+
+
+def tensorflow_computes_on_gpu() -> bool:
+    """Whether TensorFlow has a GPU, which it has under JAX only until `prepare_backend`."""
+    return bool(tf.config.get_visible_devices("GPU"))
 
 
 def rewrite_graphs(wanted: bool) -> None:
@@ -55,6 +72,7 @@ def build_network(
         weight_decay=recipe.weight_decay,
         map_size=scenario.map_size,
         dtype=recipe.dtype,
+        merge_streams=recipe.merge_streams,
         name="deep_virtual_network",
     )
 
@@ -75,12 +93,8 @@ def compile_network(
         steps_per_epoch: steps of an epoch.
         objective: arguments for `compile`, such as `objectives.joint_objective` gives.
     """
-    # JAX compiles every step unless it is told not to, and is several times slower without.
-    without_xla = "auto" if keras.backend.backend() == "jax" else False
     network.compile(
-        make_optimizer(recipe, steps_per_epoch),
-        jit_compile=recipe.jit_compile or without_xla,
-        **objective,
+        make_optimizer(recipe, steps_per_epoch), jit_compile=_with_xla(recipe), **objective
     )
     network.optimizer.build(network.trainable_variables)
     logits = keras.tree.map_structure(
@@ -90,6 +104,14 @@ def compile_network(
     network.compute_loss(y=labels, y_pred=logits)
     network.compute_metrics(x=None, y=labels, y_pred=logits)
     network.reset_metrics()
+
+
+def _with_xla(recipe: Recipe) -> bool:
+    # JAX is several times slower without its compiler.
+    if keras.backend.backend() == "jax":
+        return True
+    # On CPUs, TensorFlow is slower with it, see docs/speed.md.
+    return tensorflow_computes_on_gpu() if recipe.jit_compile is None else recipe.jit_compile
 
 
 def train(
@@ -174,7 +196,8 @@ def fit(
         recipe.epochs,
         steps,
     )
-    test_images = pipelines.evaluation_dataset(task_data, outputs, recipe.batch_size, share)
+    batches = device_images if recipe.images_on_device else pipelines
+    test_images = batches.evaluation_dataset(task_data, outputs, recipe.batch_size, share)
     evaluated = evaluated_epochs(recipe.epochs, recipe.evaluate_every)
     with stop.training():
         for first, last, first_step in _parts(reached, recipe.epochs):
@@ -183,7 +206,7 @@ def fit(
                 continue
             called.first_step = first_step
             network.fit(
-                pipelines.training_dataset(
+                batches.training_dataset(
                     task_data,
                     outputs,
                     recipe.batch_size,

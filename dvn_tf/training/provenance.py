@@ -5,6 +5,7 @@ import importlib
 import pathlib
 import platform
 import subprocess
+from collections.abc import Iterable
 
 import keras
 
@@ -13,28 +14,40 @@ from dvn_runtime.process import processor_name
 from dvn_tf.machine import num_cores
 
 
-def provenance() -> dict:
+def provenance(backends: Iterable[str] = ()) -> dict:
     """What made the results of a run that ends now, as `results.json` holds it.
+
+    Args:
+        backends: what trained the run, as `backend_in_use` gave it in the order of their use;
+            none stands for the one in use.
 
     Returns:
         "finished": date and time in UTC; the versions "dvn_tf", "keras", "backend_version" and
-        "python"; "backend": the name of Keras's backend; "commit": of the checkout that the
+        "python"; "backend": the name of Keras's backend, such as "tensorflow, then jax" where the
+        run was continued under another, and so its version; "commit": of the checkout that the
         package was imported from, with "+" after it where files were changed, None outside of
         one; "device": the GPUs that TensorFlow or JAX sees, else the processor; "cores": the
         processor cores that the process may use.
     """
-    backend = keras.backend.backend()
+    used = list(dict.fromkeys(backends)) or [backend_in_use()]
+    names, _, versions = zip(*(backend.partition(" ") for backend in used), strict=True)
     return {
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "dvn_tf": dvn_tf.__version__,
         "keras": keras.version(),
-        "backend": backend,
-        "backend_version": importlib.import_module(backend).__version__,
+        "backend": ", then ".join(names),
+        "backend_version": ", then ".join(versions),
         "python": platform.python_version(),
         "commit": _commit(pathlib.Path(__file__).resolve().parents[2]),
         "device": device_name(),
         "cores": num_cores(),
     }
+
+
+def backend_in_use() -> str:
+    """The name and version of Keras's backend, such as "jax 0.10.2"."""
+    backend = keras.backend.backend()
+    return f"{backend} {importlib.import_module(backend).__version__}"
 
 
 def device_name() -> str:

@@ -10,9 +10,17 @@ from dvn_tf.settings import Between, Length, OneOf, check_settings
 _Share = Annotated[float, Between(0, 1, without_low=True, without_high=True)]
 
 
+def _execution(default):
+    """A field that says how a step is computed, not what it learns."""
+    return dataclasses.field(default=default, compare=False)
+
+
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """How a network is trained: SGD with Nesterov momentum (section 4.2) and what goes with it.
+
+    A run that was begun with one way to compute a step can be continued with another: such fields
+    make no difference when recipes are compared.
 
     Args:
         epochs: number of epochs; an epoch is the longest task's.
@@ -30,8 +38,12 @@ class Recipe:
         seed: of the initial weights, the order of images and their augmentation.
         evaluate_every: epochs between evaluations on the test images; the last is always one.
         deterministic: whether the same command gives the same weights, bit for bit, on CPUs.
-        jit_compile: whether to compile the step with XLA, which can pay on GPUs. Under JAX, the
-            step is always compiled.
+        jit_compile: whether TensorFlow compiles the step with XLA; None compiles it on GPUs alone,
+            since it is slower with it on CPUs. JAX always compiles the step.
+        images_on_device: whether the images lie on the accelerator, where they are cropped and
+            mirrored, instead of in the host's memory. They must fit there. For JAX alone.
+        merge_streams: whether virtual networks with the same units go through one convolution in
+            one batch, see docs/guide/accelerators.md.
 
     Raises:
         UserError: if a value makes no sense.
@@ -50,7 +62,9 @@ class Recipe:
     seed: Annotated[int, Between(0, 2**32 - 1)] = 0  # what NumPy and Keras take
     evaluate_every: Annotated[int, Between(1, 100_000)] = 1
     deterministic: bool = True
-    jit_compile: bool = False
+    jit_compile: bool | None = _execution(None)
+    images_on_device: bool = _execution(False)
+    merge_streams: bool = _execution(False)
 
     def __post_init__(self):
         check_settings(self)

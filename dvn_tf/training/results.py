@@ -113,7 +113,9 @@ def collect_results(
         "seconds": round(sum(record["seconds"] for record in records), 3),
         "outputs": outputs,
         "stages": list(records),
-        "provenance": provenance(),
+        "provenance": provenance(
+            backend for record in records for backend in record.get("backends", ())
+        ),
     }
 
 

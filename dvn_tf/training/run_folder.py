@@ -32,6 +32,7 @@ from dvn_tf.networks.network import DeepVirtualNetwork, load_network
 from dvn_tf.training.checkpoints import Checkpoints, Reached
 from dvn_tf.training.keras_file import keras_file
 from dvn_tf.training.lock import LOCK_FILES, run_lock
+from dvn_tf.training.recipe import Recipe
 from dvn_tf.training.schema import MEASURED, STAGE, mismatch, results_schema, schema_version
 
 # A new number for every change after which the same settings give other weights. Version 1 padded
@@ -39,6 +40,8 @@ from dvn_tf.training.schema import MEASURED, STAGE, mismatch, results_schema, sc
 TRAINING_VERSION = 2
 _NETWORK_LIMIT = 2**34  # bytes
 _CONFIG_LIMIT = 2**20  # bytes
+# What makes no difference between recipes makes none between configurations.
+_EXECUTION = tuple(f"Recipe.{f.name} =" for f in dataclasses.fields(Recipe) if not f.compare)
 _VERSION_LINE = re.compile(r"# Trained by dvn_tf \S+, training version (\d+)\.")
 
 
@@ -239,6 +242,8 @@ class RunFolder:
             return None  # taken away: the last checkpoint gives it back
         record = self._read("stage.json", dict)
         form = STAGE | {"outputs": {"*": MEASURED}}
+        if record is not None and "backends" in record:  # versions before 0.6 wrote none
+            form["backends"] = [str]
         if record is not None and (damage := mismatch(record, form)):
             raise self._damaged("stage.json", damage)
         return record
@@ -297,7 +302,7 @@ def _difference(old: str, new: str) -> str:
     changes = [
         line
         for line in difflib.ndiff(_settings(old), _settings(new))
-        if line.startswith(("- ", "+ "))
+        if line.startswith(("- ", "+ ")) and not line[2:].startswith(_EXECUTION)
     ]
     before = [line[2:] for line in changes if line.startswith("- ")]
     after = [line[2:] for line in changes if line.startswith("+ ")]

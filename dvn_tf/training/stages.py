@@ -45,6 +45,7 @@ def stage_network(
         map_size=map_size,
         dtype=recipe.dtype,
         frozen_units=stage.frozen_units,
+        merge_streams=recipe.merge_streams,
         heads=heads | dict.fromkeys(stage.learned, stage.head),
         name=f"{stage.name}_network",
     )
@@ -125,8 +126,9 @@ def train_stage(
         share: the part of every batch that this process gets.
 
     Returns:
-        {"name", "learned", "epochs", "seconds", "outputs"}: what was trained, for how long, and
-        what `fitting.evaluate` measures after it.
+        {"name", "learned", "epochs", "seconds", "backends", "outputs"}: what was trained, for how
+        long, by which of Keras's backends in the order of their use, and what `fitting.evaluate`
+        measures after it.
 
     Raises:
         UserError: as `fitting.train`.
@@ -138,6 +140,8 @@ def train_stage(
         "learned": list(stage.learned),
         "epochs": recipe.epochs,
         "seconds": round(sum(epoch["seconds"] for epoch in history), 3),
+        # Epochs of versions before 0.6 name none.
+        "backends": list(dict.fromkeys(e["backend"] for e in history if "backend" in e)),
         "outputs": fitting.last_evaluation(history, task_data, outputs),
     }
 

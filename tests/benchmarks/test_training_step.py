@@ -41,12 +41,17 @@ def test_the_separate_networks_are_the_virtual_ones_alone(monkeypatch):
     assert len(times.network) == len(times.separate) == 2
 
 
-def test_the_program_prints_its_figures(run_program):
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_the_program_prints_its_figures(run_program, backend):
+    version = pytest.importorskip(backend).__version__
     args = [f"--gin_param={param}" for param in NARROWED]
     done = run_program(
-        "experiments.benchmark", "--gin_file=gin/quickstart.gin", *args, "--rounds=2"
+        *("experiments.benchmark", "--gin_file=gin/quickstart.gin", *args, "--rounds=2"),
+        KERAS_BACKEND=backend,
+        XLA_FLAGS="--xla_backend_optimization_level=0",  # compiles in half the time
     )
     assert done.returncode == 0, done.stderr
+    assert f", {backend} {version}, Keras " in done.stdout
     figures = dict(re.findall(r"^(\w[\w ,-]+?)  +([\d.]+)", done.stdout, re.MULTILINE))
     assert set(figures) == {
         "step of the 4-fold network",

@@ -186,8 +186,8 @@ def test_stages_and_their_folders(run_of, name):
     assert tuple(record["name"] for record in records) == expected.stages
     for record in records:
         assert set(record) == {
-            "scenario", "method", "seed", "name", "learned", "epochs", "seconds", "outputs",
-            "model_sha256",
+            "scenario", "method", "seed", "name", "learned", "epochs", "seconds", "backends",
+            "outputs", "model_sha256",
         }  # fmt: skip
         assert (record["scenario"], record["seed"]) == (run.results["scenario"], 0)
     epochs = run.experiment.recipe.epochs

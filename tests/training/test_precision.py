@@ -10,12 +10,14 @@ from dvn_tf import data
 from dvn_tf.networks.backbones import WideResNet
 from dvn_tf.networks.distillation import distilling_network
 from dvn_tf.networks.network import DeepVirtualNetwork
+from dvn_tf.networks.normalization import SwitchableBatchNormalization
 from dvn_tf.networks.objectives import joint_objective, sequential_objective
 from dvn_tf.tasks import TaskInfo
 from dvn_tf.training import configuration, fitting
 from dvn_tf.training.run_folder import RunFolder
 from dvn_tf.units import UnitTable
 
+COMPILED = keras.backend.backend() == "jax"  # for which test_jax runs these tests, too
 SETTINGS = ["WideResNet.width = 1", "Recipe.epochs = 3", "Recipe.weight_decay = 0.0"]
 
 
@@ -46,7 +48,7 @@ def late():
     network = small_network()
     labels = dict.fromkeys(network.virtual_networks, digits.labels[:16])
     objective = joint_objective(network.virtual_networks)
-    network.compile(keras.optimizers.SGD(0.1, 0.9), jit_compile=False, **objective)
+    network.compile(keras.optimizers.SGD(0.1, 0.9), jit_compile=COMPILED, **objective)
     history = network.fit(images, labels, batch_size=16, epochs=200, verbose=0)
     assert history.history["loss"][-1] < 0.002  # of two outputs together
     for layer in network.layers:  # as sure of itself as after many more epochs
@@ -63,7 +65,7 @@ def gradients(late, dtype, scaled=True):
     network.set_weights(weights)
     objective = joint_objective(network.virtual_networks)
     sgd = keras.optimizers.SGD(1.0, 0.9)
-    network.compile(sgd, auto_scale_loss=scaled, jit_compile=False, **objective)
+    network.compile(sgd, auto_scale_loss=scaled, jit_compile=COMPILED, **objective)
     for _ in range(10):  # a step whose gradient overflows is left out, and the scale is halved
         network.train_on_batch(images, labels)
         velocities = [np.array(v) for v in sgd.momentums if "kernel" in v.path]
@@ -86,6 +88,44 @@ def test_late_gradients_equal_those_of_float32(late):
     assert median_error(gradients(late, "mixed_float16", scaled=False), expected) > 0.9
     # bfloat16 has 8 significant bits instead of 11, but the range of float32: it needs no scale.
     assert median_error(gradients(late, "mixed_bfloat16"), expected) < 0.3
+
+
+def test_a_step_that_overflows_is_left_out_and_halves_the_scale(late):
+    weights, images, labels = late
+    network = small_network("mixed_float16")
+    network.set_weights(weights)
+    objective = joint_objective(network.virtual_networks)
+    network.compile(keras.optimizers.SGD(0.1, 0.9), jit_compile=COMPILED, **objective)
+    network.optimizer.build(network.trainable_variables)
+    network.optimizer.dynamic_scale.assign(2.0**60)
+    before = {v.path: np.array(v) for v in network.trainable_variables}
+    network.train_on_batch(images, labels)
+    assert float(network.optimizer.dynamic_scale) == 2.0**59
+    for variable in network.trainable_variables:
+        np.testing.assert_array_equal(variable, before[variable.path])
+    assert not any(np.any(velocity) for velocity in network.optimizer.inner_optimizer.momentums)
+    network.optimizer.dynamic_scale.assign(2.0**10)
+    network.train_on_batch(images, labels)
+    assert float(network.optimizer.dynamic_scale) == 2.0**10
+    assert any((np.array(v) != before[v.path]).any() for v in network.trainable_variables)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
+def test_normalization_keeps_its_statistics_in_single_precision(dtype):
+    """Half precision would lose most digits of the sums."""
+    network = small_network(dtype)
+    [layer, *_] = [x for x in network.layers if isinstance(x, SwitchableBatchNormalization)]
+    assert {variable.dtype for variable in layer.variables} == {"float32"}
+    assert layer.compute_dtype == dtype.removeprefix("mixed_")
+    maps = (
+        np.random.default_rng(0).normal(1.0, 1e-3, (64, 8, 8, max(layer.widths))).astype("float32")
+    )
+    half = keras.ops.cast(maps, layer.compute_dtype)
+    outputs = layer([half[..., :width] for width in layer.widths], training=True)
+    assert {keras.backend.standardize_dtype(y.dtype) for y in outputs} == {layer.compute_dtype}
+    exact = np.asarray(keras.ops.cast(half, "float32"), np.float64)
+    expected = np.concatenate([exact[..., :w].mean((0, 1, 2)) for w in layer.widths])
+    np.testing.assert_allclose(layer.moving_mean, 0.1 * expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "mixed_float16"])

@@ -41,6 +41,18 @@ def test_another_configuration_may_not(folder):
     assert (folder.path / "config.gin").read_text() == before
 
 
+@pytest.mark.parametrize("before", ["", "Recipe.jit_compile = False\n"])
+def test_a_run_can_be_continued_with_another_way_to_compute_a_step(tmp_path, before):
+    """Version 0.5 wrote False where None is the default now, and knew no other such setting."""
+    folder = RunFolder(tmp_path)
+    folder.claim(CONFIG + before)
+    written = (folder.path / "config.gin").read_text()
+    folder.claim(CONFIG + "Recipe.jit_compile = None\nRecipe.images_on_device = True\n")
+    assert (folder.path / "config.gin").read_text() == written
+    with pytest.raises(UserError, match=r"there: Recipe.epochs = 3; asked for: Recipe.epochs = 4"):
+        folder.claim(CONFIG.replace("epochs = 3", "epochs = 4") + "Recipe.jit_compile = True\n")
+
+
 def test_the_configuration_names_the_version_that_trains(folder):
     first, rest = (folder.path / "config.gin").read_text().split("\n", 1)
     assert first == f"# Trained by dvn_tf {dvn_tf.__version__}, training version 2."
