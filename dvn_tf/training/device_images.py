@@ -37,7 +37,10 @@ def training_dataset(
     """
     steps = pipelines.steps_per_epoch(task_data, batch_size)
     stores = _stores({data.task.name: data.train for data in task_data}, share)
-    sizes = {data.task.name: data.info.image_shape[0] for data in task_data}
+    sizes = {
+        data.task.name: None if data.info.crop_from is None else data.info.image_shape[0]
+        for data in task_data
+    }
 
     def batches():
         for epoch in range(first_epoch, epochs):
@@ -142,8 +145,8 @@ def _crop_and_flip():
     @functools.partial(jax.jit, static_argnames="size")
     def crop_and_flip(images, index, offset, flip, size):
         _, height, width, _ = images.shape
-        rows = reflect(jnp.arange(size) + offset[:, :1], height)  # (batch, size)
-        columns = reflect(jnp.arange(size) + offset[:, 1:], width)  # (batch, size)
+        rows = reflect(jnp.arange(size or height) + offset[:, :1], height)
+        columns = reflect(jnp.arange(size or width) + offset[:, 1:], width)
         columns = jnp.where(flip[:, None], columns[:, ::-1], columns)
         return images[index[:, None, None], rows[:, :, None], columns[:, None, :]]
 

@@ -12,17 +12,23 @@ from dvn_tf.training import configuration, device_images, fitting
 
 jax = pytest.importorskip("jax")
 
-OUTPUTS = {"short": ["short/level1"], "long": ["long/level1", "long/level2"]}
+OUTPUTS = {
+    "short": ["short/level1"],
+    "long": ["long/level1", "long/level2"],
+    "photographs": ["photographs/level1"],
+}
 
 
 def noise(name, train, test, shape, **settings):
-    def images(count, seed):
+    def images(count, seed, shape):
         generator = np.random.default_rng(seed)
         labels = np.arange(count, dtype=np.int32)
         return ImageSet(generator.integers(0, 256, (count, *shape), np.uint8), labels)
 
-    info = TaskInfo(name, num_classes=256, image_shape=shape)
-    return TaskData(Task(name, "digits", **settings), info, images(train, 1), images(test, 2))
+    task = Task(name, "digits", **settings)
+    info = TaskInfo(name, num_classes=256, image_shape=shape, crop_from=task.crop_from())
+    held = shape if info.crop_from is None else (info.crop_from, info.crop_from, shape[2])
+    return TaskData(task, info, images(train, 1, held), images(test, 2, shape))
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +37,7 @@ def task_data():
     return [
         noise("short", 7, 13, (8, 6, 3), crop_padding=3),
         noise("long", 22, 4, (5, 5, 1), flip=False),
+        noise("photographs", 9, 6, (14, 14, 3), resize="crop", image_size=14),
     ]
 
 
