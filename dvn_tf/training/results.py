@@ -10,7 +10,7 @@ from dvn_tf.networks import objectives
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.networks.warm_start import warm_start
 from dvn_tf.tasks import output_name
-from dvn_tf.training import fitting
+from dvn_tf.training import evaluation
 from dvn_tf.training.experiment import Experiment
 from dvn_tf.training.provenance import provenance
 from dvn_tf.training.schema import SCHEMA_VERSION
@@ -161,7 +161,7 @@ def _outputs(network, first_level, task_data, experiment, share) -> dict[str, di
     scenario, batch_size = experiment.scenario, experiment.recipe.batch_size
     network.compile(**objectives.joint_objective(network.virtual_networks))
     used = [task_data[name] for name in network.tasks_by_name]
-    measured = fitting.evaluate(network, used, network.outputs_by_task, batch_size, share)
+    measured = evaluation.evaluate(network, used, network.outputs_by_task, batch_size, share)
     costs, densities = network.costs(), output_densities(network, scenario.backbone)
     results = {}
     for name, (task, level, units) in network.virtual_networks.items():

@@ -17,7 +17,6 @@ A run folder may come from a stranger or from a broken disk: it is data, checked
 
 import contextlib
 import dataclasses
-import difflib
 import hashlib
 import pathlib
 import re
@@ -29,10 +28,10 @@ from dvn_runtime.files import read_bytes, read_json
 from dvn_tf.errors import UserError, shown
 from dvn_tf.files import PARTIAL, clear_partial, sha256, write_bytes, write_json, write_text
 from dvn_tf.networks.network import DeepVirtualNetwork, load_network
+from dvn_tf.training import config_text
 from dvn_tf.training.checkpoints import Checkpoints, Reached
 from dvn_tf.training.keras_file import keras_file
 from dvn_tf.training.lock import LOCK_FILES, run_lock
-from dvn_tf.training.recipe import Recipe
 from dvn_tf.training.schema import MEASURED, STAGE, mismatch, results_schema, schema_version
 
 # A new number for every change after which the same settings give other weights. Version 1 padded
@@ -40,8 +39,6 @@ from dvn_tf.training.schema import MEASURED, STAGE, mismatch, results_schema, sc
 TRAINING_VERSION = 2
 _NETWORK_LIMIT = 2**34  # bytes
 _CONFIG_LIMIT = 2**20  # bytes
-# What makes no difference between recipes makes none between configurations.
-_EXECUTION = tuple(f"Recipe.{f.name} =" for f in dataclasses.fields(Recipe) if not f.compare)
 _VERSION_LINE = re.compile(r"# Trained by dvn_tf \S+, training version (\d+)\.")
 
 
@@ -86,7 +83,7 @@ class RunFolder:
                 changed.
         """
         if self._has_config():
-            different = _difference(self._config(), config)
+            different = config_text.difference(self._config(), config)
             if different:
                 raise UserError(
                     f"{self.path} holds a run of another configuration ({different}): choose "
@@ -259,7 +256,9 @@ class RunFolder:
     def _checkpoints(self) -> Checkpoints:
         run = ""
         if self._has_config():
-            run = hashlib.sha256("\n".join(_settings(self._config())).encode()).hexdigest()
+            run = hashlib.sha256(
+                "\n".join(config_text.settings(self._config())).encode()
+            ).hexdigest()
         return Checkpoints(self.path / "checkpoints", run)
 
     def _config(self) -> str:
@@ -289,23 +288,3 @@ class RunFolder:
             f"{self.path / name} is damaged: delete it, and the run's command writes it again "
             f"({reason})"
         )
-
-
-def _settings(config: str) -> list[str]:
-    """The settings of a gin file without comments, one a line, sorted."""
-    lines = (line.strip() for line in config.replace("\\\n", " ").splitlines())
-    return sorted(" ".join(line.split()) for line in lines if line and line[0] != "#")
-
-
-def _difference(old: str, new: str) -> str:
-    """The first setting in which two configurations differ, "" where they agree."""
-    changes = [
-        line
-        for line in difflib.ndiff(_settings(old), _settings(new))
-        if line.startswith(("- ", "+ ")) and not line[2:].startswith(_EXECUTION)
-    ]
-    before = [line[2:] for line in changes if line.startswith("- ")]
-    after = [line[2:] for line in changes if line.startswith("+ ")]
-    if before and after:
-        return f"there: {before[0]}; asked for: {after[0]}"
-    return (before or after or [""])[0]

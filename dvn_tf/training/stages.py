@@ -11,7 +11,7 @@ from dvn_tf.networks.distillation import distilling_network
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.networks.warm_start import warm_start
 from dvn_tf.tasks import TaskInfo, head_name
-from dvn_tf.training import fitting
+from dvn_tf.training import evaluation, fitting
 from dvn_tf.training.recipe import Recipe
 from dvn_tf.training.run_folder import RunFolder
 from dvn_tf.training.stopping import Stop
@@ -127,7 +127,7 @@ def train_stage(
 
     Returns:
         {"name", "learned", "epochs", "seconds", "backends", "outputs"}: what was trained, for how
-        long, by which of Keras's backends in the order of their use, and what `fitting.evaluate`
+        long, by which of Keras's backends in the order of their use, and what `evaluation.evaluate`
         measures after it.
 
     Raises:
@@ -142,7 +142,7 @@ def train_stage(
         "seconds": round(sum(epoch["seconds"] for epoch in history), 3),
         # Epochs of versions before 0.6 name none.
         "backends": list(dict.fromkeys(e["backend"] for e in history if "backend" in e)),
-        "outputs": fitting.last_evaluation(history, task_data, outputs),
+        "outputs": evaluation.last_evaluation(history, task_data, outputs),
     }
 
 

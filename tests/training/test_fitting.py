@@ -13,7 +13,7 @@ from dvn_tf import data
 from dvn_tf.errors import UserError
 from dvn_tf.networks.layer_sets import decay
 from dvn_tf.networks.objectives import joint_objective
-from dvn_tf.training import configuration, fitting
+from dvn_tf.training import configuration, evaluation, fitting
 from dvn_tf.training.callbacks import StopWhenNotFinite, TensorBoard
 from dvn_tf.training.optimizer import make_optimizer
 from dvn_tf.training.recipe import Recipe
@@ -63,7 +63,7 @@ def test_weight_decay_acts_as_in_torch():
 def test_evaluation_equals_prediction_by_hand(trained, digits):
     network, _ = trained
     _, recipe, _, task_data = digits
-    outputs = fitting.evaluate(network, task_data, network.outputs_by_task, recipe.batch_size)
+    outputs = evaluation.evaluate(network, task_data, network.outputs_by_task, recipe.batch_size)
     for name, (task, level, _) in network.virtual_networks.items():
         [test] = [d.test for d in task_data if d.task.name == task.name]
         logits = network.extract(task.name, level).predict(test.images.astype("float32"), verbose=0)
@@ -90,7 +90,7 @@ def test_test_loss_of_an_epoch_leaves_padding_out(trained, digits):
     _, recipe, _, task_data = digits
     assert all(len(data.test) % recipe.batch_size for data in task_data)
     last = folder.history(epochs_done=2)[-1]
-    outputs = fitting.evaluate(network, task_data, network.outputs_by_task, recipe.batch_size)
+    outputs = evaluation.evaluate(network, task_data, network.outputs_by_task, recipe.batch_size)
     assert last["val_loss"] == pytest.approx(sum(o["loss"] for o in outputs.values()), rel=1e-5)
 
 

@@ -53,6 +53,17 @@ def test_a_run_can_be_continued_with_another_way_to_compute_a_step(tmp_path, bef
         folder.claim(CONFIG.replace("epochs = 3", "epochs = 4") + "Recipe.jit_compile = True\n")
 
 
+def test_a_run_of_an_earlier_version_can_be_continued_with_the_settings_that_it_knew(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.claim(CONFIG)
+    added = "low/Task.cache = None\nlow/Task.memory = '2GB'\nlow/Task.resize = 'stretch'\n"
+    folder.claim(CONFIG + added)
+    with pytest.raises(UserError, match=r"configuration \(low/Task.resize = 'crop'\)"):
+        folder.claim(CONFIG + added.replace("stretch", "crop"))
+    with pytest.raises(UserError, match=r"configuration \(low/Task.cached = None\)"):
+        folder.claim(CONFIG + "low/Task.cached = None\n")
+
+
 def test_the_configuration_names_the_version_that_trains(folder):
     first, rest = (folder.path / "config.gin").read_text().split("\n", 1)
     assert first == f"# Trained by dvn_tf {dvn_tf.__version__}, training version 2."
