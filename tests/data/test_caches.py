@@ -180,7 +180,9 @@ def test_lazy_images_are_used_like_an_array():
 
     images = encoded.LazyImages(whole.shape, decode, 0)
     positions = np.array([3, 49, 3, 0, -1])
-    for wanted in (7, slice(2, 30, 3), slice(60, 70), positions, whole[:, 0, 0, 0] > 100):
+    shuffled = np.random.default_rng(1).permutation(50)
+    chosen = whole[:, 0, 0, 0] > 100
+    for wanted in (7, slice(2, 30, 3), slice(60, 70), positions, shuffled, chosen):
         np.testing.assert_array_equal(images[wanted], whole[wanted])
     np.testing.assert_array_equal(np.asarray(images), whole)
     assert len(images) == 50 and images.dtype == whole.dtype and images.ndim == whole.ndim
