@@ -86,8 +86,11 @@ class Task:
     flip: bool = True
     crop_padding: Annotated[int, Between(0, 4_096)] | None = None
     resize: Annotated[str, OneOf(*RESIZE)] = STRETCH
-    cache: Annotated[str, OneOf(*CACHES)] | None = None
-    memory: Annotated[int, Between(1, 10**17)] | _Key | None = None
+    # A run may go on with another of these: they make no difference to its tasks.
+    cache: Annotated[str, OneOf(*CACHES)] | None = dataclasses.field(default=None, compare=False)
+    memory: Annotated[int, Between(1, 10**17)] | _Key | None = dataclasses.field(
+        default=None, compare=False
+    )
 
     def __post_init__(self):
         checked(Annotated[str, FileName()], self.name, "Task.name")

@@ -16,6 +16,7 @@ A run folder may come from a stranger or from a broken disk: it is data, checked
 """
 
 import contextlib
+import dataclasses
 import difflib
 import hashlib
 import pathlib
@@ -25,12 +26,14 @@ import keras
 
 import dvn_tf
 from dvn_runtime.files import read_bytes, read_json
+from dvn_tf.data import Task
 from dvn_tf.errors import UserError, shown
 from dvn_tf.files import PARTIAL, clear_partial, sha256, write_bytes, write_json, write_text
 from dvn_tf.networks.network import DeepVirtualNetwork, load_network
 from dvn_tf.training.checkpoints import Checkpoints
 from dvn_tf.training.keras_file import keras_file
 from dvn_tf.training.lock import LOCK_FILES, run_lock
+from dvn_tf.training.recipe import Recipe
 from dvn_tf.training.schema import MEASURED, STAGE, mismatch, results_schema, schema_version
 
 # A new number for every change after which the same settings give other weights. Version 1 padded
@@ -38,6 +41,14 @@ from dvn_tf.training.schema import MEASURED, STAGE, mismatch, results_schema, sc
 TRAINING_VERSION = 2
 _NETWORK_LIMIT = 2**34  # bytes
 _CONFIG_LIMIT = 2**20  # bytes
+# What makes no difference between recipes or tasks makes none between configurations.
+_EXECUTION = {
+    f"{cls.__name__}.{field.name}"
+    for cls in (Recipe, Task)
+    for field in dataclasses.fields(cls)
+    if not field.compare
+}
+_LATER = {"Task.resize = 'stretch'"}  # what versions before 0.6 did without saying it
 _VERSION_LINE = re.compile(r"# Trained by dvn_tf \S+, training version (\d+)\.")
 
 
@@ -281,12 +292,19 @@ def _settings(config: str) -> list[str]:
     return sorted(" ".join(line.split()) for line in lines if line and line[0] != "#")
 
 
+def _makes_no_difference(setting: str) -> bool:
+    """Whether a line of a configuration may be there or not, such as "low/Task.cache = None"."""
+    name, _, value = setting.partition(" = ")
+    name = name.rpartition("/")[2]
+    return name in _EXECUTION or f"{name} = {value}" in _LATER
+
+
 def _difference(old: str, new: str) -> str:
     """The first setting in which two configurations differ, "" where they agree."""
     changes = [
         line
         for line in difflib.ndiff(_settings(old), _settings(new))
-        if line.startswith(("- ", "+ "))
+        if line.startswith(("- ", "+ ")) and not _makes_no_difference(line[2:])
     ]
     before = [line[2:] for line in changes if line.startswith("- ")]
     after = [line[2:] for line in changes if line.startswith("+ ")]

@@ -272,3 +272,24 @@ def test_files_that_change_afterwards(tmp_path, cache):
         message = r"^\S*2\.png cannot be read as an image: [\w ]+\.$"
         with pytest.raises(UserError, match=message), pipelines.reading_errors():
             batches(data)
+
+
+def test_a_run_goes_on_whatever_is_held(tmp_path):
+    def config(*params):
+        return configuration.read_config(["gin/quickstart.gin"], params)[2]
+
+    run = RunFolder(tmp_path / "run")
+    run.claim(config())
+    run.check(config("Task.cache = 'decoded'", "low/Task.memory = '1GB'"))
+    # As versions before these settings wrote it.
+    file = tmp_path / "run" / "config.gin"
+    written = file.read_text()
+    lines = [line for line in written.splitlines() if "cache" not in line and "resize" not in line]
+    file.write_text("\n".join(line for line in lines if "memory" not in line))
+    assert len(file.read_text()) < len(written)
+    run.check(config())
+
+    other = RunFolder(tmp_path / "other")
+    other.claim(config("Task.image_size = 8"))
+    with pytest.raises(UserError, match=r"another configuration \(\w+/Task\.resize = 'crop'\)"):
+        other.check(config("Task.image_size = 8", "Task.resize = 'crop'"))
