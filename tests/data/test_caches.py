@@ -231,6 +231,14 @@ def test_a_way_that_takes_too_much_is_refused(folder, cache):
         load_folder(folder, cache=cache, memory="5kB")
 
 
+def test_more_encoded_images_than_memory_holds(folder, monkeypatch):
+    monkeypatch.setattr(machine, "available_memory", lambda: 1000)
+    with pytest.raises(
+        UserError, match=r"encoded images of \S+ take 0\.0 MB of memory, and 0\.0 MB"
+    ):
+        load_folder(folder, cache="encoded")
+
+
 def test_arrays_are_held_decoded():
     data = load(Task("t", "digits", cache="decoded", memory="1MB"))
     assert isinstance(data.train.images, np.ndarray)
