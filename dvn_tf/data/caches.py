@@ -86,6 +86,7 @@ def hold(
     if cache == DECODED:
         room = image_tools.allocate(split.shape)
     elif cache == ENCODED:
+        _check_free(split)
         packed = Packed(split.sizes)
     start = 0
     with progress.counter(len(split.labels), f"Reading {split.name}") as counter:
@@ -103,6 +104,15 @@ def hold(
     if packed is not None:
         return LazyImages(split.shape, lambda i: split.decode(i, packed[i]), packed.nbytes)
     return LazyImages(split.shape, split.decode, 0)
+
+
+def _check_free(split: EncodedImages) -> None:
+    size, available = _encoded_bytes([split]), machine.available_memory()
+    if available is not None and size > available:
+        raise UserError(
+            f"The encoded images of {split.name} take {bytes_text(size)} of memory, and "
+            f"{bytes_text(available)} are free: choose Task.cache 'files', or fewer images."
+        )
 
 
 def _fill(packed: Packed, start: int, contents: Sequence[bytes], name: str) -> None:

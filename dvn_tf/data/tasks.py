@@ -86,7 +86,7 @@ class Task:
     flip: bool = True
     crop_padding: Annotated[int, Between(0, 4_096)] | None = None
     resize: Annotated[str, OneOf(*RESIZE)] = STRETCH
-    # How images are held changes nothing that is learned.
+    # A run may go on with another of these: they make no difference to its tasks.
     cache: Annotated[str, OneOf(*CACHES)] | None = dataclasses.field(default=None, compare=False)
     memory: Annotated[int, Between(1, 10**17)] | _Key | None = dataclasses.field(
         default=None, compare=False

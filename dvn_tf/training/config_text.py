@@ -2,25 +2,18 @@
 
 import dataclasses
 import difflib
-import re
 
 from dvn_tf.data import Task
 from dvn_tf.training.recipe import Recipe
 
 # What makes no difference between recipes or tasks makes none between configurations.
-_WITHOUT_EFFECT = [
-    f"{kind.__name__}.{field.name}"
-    for kind in (Recipe, Task)
-    for field in dataclasses.fields(kind)
+_WITHOUT_EFFECT = {
+    f"{cls.__name__}.{field.name}"
+    for cls in (Recipe, Task)
+    for field in dataclasses.fields(cls)
     if not field.compare
-]
-# Settings that earlier versions did not have, at the values that give what these versions did.
-_ADDED = ("Task.resize = 'stretch'",)
-_IGNORED = re.compile(
-    r"(?:[\w.]+/)*(?:{})".format(
-        "|".join([*(f"{re.escape(name)} =.*" for name in _WITHOUT_EFFECT), *map(re.escape, _ADDED)])
-    )
-)
+}
+_LATER = {"Task.resize = 'stretch'"}  # what versions before 0.6 did without saying it
 
 
 def settings(config: str) -> list[str]:
@@ -38,8 +31,8 @@ def difference(old: str, new: str) -> str:
     """
     changes = [
         line
-        for line in difflib.ndiff(_effective(old), _effective(new))
-        if line.startswith(("- ", "+ "))
+        for line in difflib.ndiff(settings(old), settings(new))
+        if line.startswith(("- ", "+ ")) and not _makes_no_difference(line[2:])
     ]
     before = [line[2:] for line in changes if line.startswith("- ")]
     after = [line[2:] for line in changes if line.startswith("+ ")]
@@ -48,6 +41,8 @@ def difference(old: str, new: str) -> str:
     return (before or after or [""])[0]
 
 
-def _effective(config: str) -> list[str]:
-    """The settings that decide what a run learns."""
-    return [line for line in settings(config) if not _IGNORED.fullmatch(line)]
+def _makes_no_difference(setting: str) -> bool:
+    """Whether a line of a configuration may be there or not, such as "low/Task.cache = None"."""
+    name, _, value = setting.partition(" = ")
+    name = name.rpartition("/")[2]
+    return name in _WITHOUT_EFFECT or f"{name} = {value}" in _LATER

@@ -180,7 +180,9 @@ def test_lazy_images_are_used_like_an_array():
 
     images = encoded.LazyImages(whole.shape, decode, 0)
     positions = np.array([3, 49, 3, 0, -1])
-    for wanted in (7, slice(2, 30, 3), slice(60, 70), positions, whole[:, 0, 0, 0] > 100):
+    shuffled = np.random.default_rng(1).permutation(50)
+    chosen = whole[:, 0, 0, 0] > 100
+    for wanted in (7, slice(2, 30, 3), slice(60, 70), positions, shuffled, chosen):
         np.testing.assert_array_equal(images[wanted], whole[wanted])
     np.testing.assert_array_equal(np.asarray(images), whole)
     assert len(images) == 50 and images.dtype == whole.dtype and images.ndim == whole.ndim
@@ -229,6 +231,14 @@ def test_a_way_that_takes_too_much_is_refused(folder, cache):
         load_folder(folder, cache=cache, memory="5kB")
 
 
+def test_more_encoded_images_than_memory_holds(folder, monkeypatch):
+    monkeypatch.setattr(machine, "available_memory", lambda: 1000)
+    with pytest.raises(
+        UserError, match=r"encoded images of \S+ take 0\.0 MB of memory, and 0\.0 MB"
+    ):
+        load_folder(folder, cache="encoded")
+
+
 def test_arrays_are_held_decoded():
     data = load(Task("t", "digits", cache="decoded", memory="1MB"))
     assert isinstance(data.train.images, np.ndarray)
@@ -270,3 +280,24 @@ def test_files_that_change_afterwards(tmp_path, cache):
         message = r"^\S*2\.png cannot be read as an image: [\w ]+\.$"
         with pytest.raises(UserError, match=message), pipelines.reading_errors():
             batches(data)
+
+
+def test_a_run_goes_on_whatever_is_held(tmp_path):
+    def config(*params):
+        return configuration.read_config(["gin/quickstart.gin"], params)[2]
+
+    run = RunFolder(tmp_path / "run")
+    run.claim(config())
+    run.check(config("Task.cache = 'decoded'", "low/Task.memory = '1GB'"))
+    # As versions before these settings wrote it.
+    file = tmp_path / "run" / "config.gin"
+    written = file.read_text()
+    lines = [line for line in written.splitlines() if "cache" not in line and "resize" not in line]
+    file.write_text("\n".join(line for line in lines if "memory" not in line))
+    assert len(file.read_text()) < len(written)
+    run.check(config())
+
+    other = RunFolder(tmp_path / "other")
+    other.claim(config("Task.image_size = 8"))
+    with pytest.raises(UserError, match=r"another configuration \(\w+/Task\.resize = 'crop'\)"):
+        other.check(config("Task.image_size = 8", "Task.resize = 'crop'"))
