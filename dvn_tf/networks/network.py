@@ -237,7 +237,8 @@ def uncompiled(network: DeepVirtualNetwork) -> DeepVirtualNetwork:
     copy = DeepVirtualNetwork.from_config(network.get_config())
     weights = {variable.path: variable for variable in network.variables}
     for variable in copy.variables:
-        variable.assign(weights[variable.path])
+        # A step under JAX gives its arrays away, and would take a shared one from both.
+        variable.assign(keras.ops.copy(weights[variable.path]))
     return copy
 
 

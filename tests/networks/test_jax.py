@@ -88,6 +88,7 @@ sys.meta_path.insert(0, Blocker())
 """
     + BUILD
     + """
+from dvn_tf.networks.network import uncompiled
 keras.utils.set_random_seed(1)
 network = build()
 [(x, y)] = batches(steps=1, size=24)
@@ -96,10 +97,16 @@ network.save("network.keras")
 again = keras.saving.load_model("network.keras")
 logits, reloaded = network.predict(x, verbose=0), again.predict(x, verbose=0)
 plain = network.extract("b", 1).predict(x["b"], verbose=0)
+copy = uncompiled(network)
+before = copy.get_weights()
+copy.compile(keras.optimizers.SGD(0.05), **dvn_tf.joint_objective(network.virtual_networks))
+copy.train_on_batch(x, y)
+apart = [bool((a == b).all()) for a, b in zip(before, network.get_weights())]
 print(json.dumps({
     "backend": keras.backend.backend(),
     "tensorflow": "tensorflow" in sys.modules,
     "losses": history["loss"],
+    "apart": all(apart) and any(bool((a != b).any()) for a, b in zip(before, copy.get_weights())),
     "reloaded": all(bool((logits[name] == reloaded[name]).all()) for name in logits),
     "extracted": float(abs(plain - logits["b/level1"]).max()),
 }))
@@ -177,6 +184,7 @@ def test_jax_trains_from_arrays_where_tensorflow_is_not_installed(tmp_path):
     assert not found["tensorflow"]
     assert found["losses"][-1] < found["losses"][0]
     assert found["reloaded"]
+    assert found["apart"]  # a copy of a network that is trained leaves the network alone
     assert found["extracted"] < 1e-4
 
 
