@@ -49,6 +49,7 @@ class Job:
                 "KERAS_BACKEND": "jax",
                 "JAX_PLATFORMS": "cpu",
                 "XLA_FLAGS": "--xla_backend_optimization_level=0",  # compiles in half the time
+                "JAX_COMPILATION_CACHE_DIR": str(self.folder.parent / "compiled"),
                 **variables,
             }
             if count > 1:
