@@ -1,7 +1,6 @@
 """Several devices of one process, which XLA makes of the processor."""
 
 import json
-import os
 
 import pytest
 
@@ -98,7 +97,3 @@ def test_tensorflow_is_told_what_to_use_instead():
         joined(Place(0, 2, "127.0.0.1", 1)),
     ):
         pass
-
-
-def test_these_tests_run_on_tensorflow():
-    assert os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
