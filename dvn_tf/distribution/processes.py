@@ -1,5 +1,6 @@
 """What a process knows of the others that train the same network, and does together with them."""
 
+import contextlib
 import os
 import socket
 import sys
@@ -230,7 +231,8 @@ class SeveralProcesses(Processes):
 
     def _exit(self, line: str) -> None:
         # Not by Python's own buffers: the main thread may hold them while it waits for ever.
-        os.write(sys.stderr.fileno(), f"error: {line}\n".encode(errors="backslashreplace"))
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            os.write(sys.stderr.fileno(), f"error: {line}\n".encode(errors="backslashreplace"))
         os._exit(OTHERS_GONE)
 
 

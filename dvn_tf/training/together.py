@@ -1,12 +1,11 @@
 """What several processes need to train one run: they agree on it, and one of them writes."""
 
 import contextlib
-import importlib.metadata
+import importlib
 import os
 import zlib
 from collections.abc import Iterator, Sequence
 
-import dvn_tf
 from dvn_tf.data import TaskData
 from dvn_tf.distribution import Processes
 from dvn_tf.distribution.devices import data_parallel
@@ -16,7 +15,7 @@ from dvn_tf.training.shared_folder import SharedRunFolder
 from dvn_tf.training.stop_together import StopTogether
 from dvn_tf.training.stopping import Stop
 
-_PACKAGES = ("keras", "jax", "jaxlib", "tensorflow")
+_PACKAGES = ("dvn_tf", "keras", "jax", "numpy", "tensorflow")
 
 
 @contextlib.contextmanager
@@ -65,13 +64,11 @@ def agree_on_data(processes: Processes, task_data: Sequence[TaskData]) -> None:
 
 
 def _run(experiment: Experiment, folder: RunFolder) -> dict[str, str | list[str]]:
-    versions = {f"version of {name}": importlib.metadata.version(name) for name in _PACKAGES}
-    return {
-        "run folder": str(folder),
-        "configuration": experiment.config.splitlines(),
-        "version of dvn_tf": dvn_tf.__version__,
-        **versions,
+    versions = {
+        f"version of {name}": importlib.import_module(name).__version__ for name in _PACKAGES
     }
+    configuration = experiment.config.splitlines()
+    return {"run folder": str(folder), "configuration": configuration, **versions}
 
 
 def _content(data: TaskData) -> str:

@@ -17,5 +17,6 @@ def test_the_guide_s_submitit_script(tmp_path, run_python):
     assert "baseline" in script and "Recipe.epochs" in script
     done = run_python(script, tmp_path)
     assert done.returncode == 0, done.stderr
-    [run] = read_runs(tmp_path / "runs")
-    assert (run.method, run.seed) == ("baseline", 3)
+    runs = read_runs(tmp_path / "runs")
+    assert set(runs["method"]) == {"baseline"} and set(runs["seed"]) == {3}
+    assert len(runs) == 2  # tasks

@@ -8,7 +8,7 @@ import signal
 import pytest
 from distribution.jobs import Job
 
-EPOCHS = 6
+EPOCHS = 4
 ARGUMENTS = (f"--gin_param=Recipe.epochs = {EPOCHS}", "--run_dir=run")
 
 
@@ -56,14 +56,14 @@ def test_a_run_that_was_ended_again_and_again_is_like_one_that_was_not(
     job.processes[1].send_signal(signal.SIGTERM)
     assert job.wait() == [143, 143], (job.errors(0), job.errors(1))
     place = re.compile(
-        r"stopped after step (\d+) \(epoch \d, step \d of 4\): the same command goes"
+        r"stopped after step (\d+) \(epoch \d, step \d of 3\): the same command goes"
     )
     [first], [second] = (place.findall(job.errors(index)) for index in (0, 1))
     assert first == second
     assert list((tmp_path / "run/checkpoints").glob("*-step-*.checkpoint"))
 
     job = Job(tmp_path, 2, *ARGUMENTS)
-    job.wait_for(r"epoch \d of")
+    job.wait_for("Going on after epoch")  # while the step is compiled, or in it
     job.kill(0)
     assert job.wait(60) == [-9, 75]
     assert one_line(job.errors(1)).startswith("error: process 0 of 2 (host ")
@@ -85,3 +85,14 @@ def test_another_number_of_processes_goes_on(killed, uninterrupted, tmp_path):
     assert len(ours) == EPOCHS
     assert ours[1] == theirs[1]  # of two processes, before one was killed
     assert ours[-1]["loss"] == pytest.approx(theirs[-1]["loss"], abs=0.05)
+
+
+def test_processes_that_were_started_differently_write_nothing(tmp_path):
+    job = Job(tmp_path, 2, *ARGUMENTS, own={1: ("--seed=7",)})
+    statuses = job.wait()
+    assert set(statuses) <= {1, 75} and 1 in statuses  # one may end because the other does
+    for index in range(2):
+        line = one_line(job.errors(index))
+        assert "process 1 of 2 has another configuration ('Recipe.seed = 7') than process 0" in line
+    assert not (tmp_path / "run").exists()
+    assert job.output(1) == ""
