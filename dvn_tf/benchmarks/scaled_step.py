@@ -33,10 +33,9 @@ def main(settings: str, core: str) -> None:
         network = fitting.build_network(scenario, tasks, recipe)
         part = Share(processes.index, processes.count).of(recipe.batch_size)
         images, labels = random_batch(tasks, recipe)
-        x = {name: batch.numpy()[part] for name, batch in images.items()}
+        x = {name: batch[part] for name, batch in images.items()}
         y = {
-            name: labels[task.name].numpy()[part]
-            for name, (task, _, _) in network.virtual_networks.items()
+            name: labels[task.name][part] for name, (task, _, _) in network.virtual_networks.items()
         }
         fitting.compile_network(network, recipe, 1000, objectives.joint_objective(y))
         for _ in sys.stdin:

@@ -183,7 +183,7 @@ def _timed(step: Callable) -> float:
 
 
 def random_batch(tasks: list[TaskInfo], recipe: Recipe):
-    """A batch of random images and labels by task, as two dictionaries of tensors."""
+    """A batch of random images and labels by task, as two dictionaries of arrays."""
     generator = np.random.default_rng(recipe.seed)
     images = {
         task.name: generator.integers(0, 256, (recipe.batch_size, *task.image_shape), np.uint8)
