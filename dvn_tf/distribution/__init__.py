@@ -5,6 +5,7 @@ connection.py   messages over TCP, and a relay
 hub.py          what joins all processes: a server in the first one
 processes.py    what a process knows of the others, and does together with them
 joining.py      joins the processes of a job, and starts JAX in all of them
+gloo.py         what processes on CPUs need to be fast
 devices.py      divides every batch among devices
 
 Each process trains the same network on its share of every batch; JAX adds up what they find. So

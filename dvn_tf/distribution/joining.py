@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import keras
 
+from dvn_tf.distribution import gloo
 from dvn_tf.distribution.connection import Connection, relay
 from dvn_tf.distribution.environment import Place
 from dvn_tf.distribution.hub import Hub
@@ -148,6 +149,8 @@ def _start_jax(place: Place, address: str) -> None:
     )
     with _no_output():
         multihost_utils.sync_global_devices("start")
+    if jax.default_backend() == "cpu":
+        gloo.let_messages_wait()
 
 
 def _stop_jax() -> None:
