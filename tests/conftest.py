@@ -55,6 +55,7 @@ SLOW = (
     "training/test_fitting.py",
     "training/test_full_disk.py",
     "training/test_lock.py",
+    "training/test_precision.py",
     "training/test_real_images.py",
     "training/test_stopping.py",
     "training/test_version_0_1.py",
