@@ -1,7 +1,6 @@
 """Stopping several processes after the same step."""
 
 import contextlib
-from collections.abc import Iterator
 
 from dvn_tf.distribution import Processes
 from dvn_tf.training.stopping import Stop
@@ -20,10 +19,8 @@ class StopTogether(Stop):
         self.processes = processes
         self._asked = False
 
-    @contextlib.contextmanager
-    def training(self) -> Iterator[None]:
-        with self.stop.training():
-            yield
+    def training(self) -> contextlib.AbstractContextManager[None]:
+        return self.stop.training()
 
     def requested(self, step: int) -> bool:
         if self.stop.requested(step) and not self._asked:
