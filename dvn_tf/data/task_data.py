@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import zlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ from dvn_tf.data import caches, progress
 from dvn_tf.data import images as image_tools
 from dvn_tf.data.encoded import EncodedImages, LazyImages
 from dvn_tf.data.sources import EncodedSource, Source, open_source
-from dvn_tf.data.tasks import CROP, DECODED, Task
+from dvn_tf.data.tasks import CROP, DECODED, RANDOM, Task
 from dvn_tf.errors import UserError
 from dvn_tf.tasks import TaskInfo
 
@@ -96,7 +97,10 @@ def task_info(task: Task, data_dir: str | os.PathLike | None = None) -> TaskInfo
 
 
 def load(
-    task: Task, data_dir: str | os.PathLike | None = None, show_progress: bool = False
+    task: Task,
+    data_dir: str | os.PathLike | None = None,
+    show_progress: bool = False,
+    seed: int = 0,
 ) -> TaskData:
     """Loads the images of a task. A TFDS dataset that is absent is downloaded first.
 
@@ -105,6 +109,7 @@ def load(
         data_dir: TFDS's data folder, which must exist. None is TFDS's own default.
         show_progress: Whether to show on stderr how far it has come, and to print which files
             were skipped, if any.
+        seed: With `draw` "random", determines which training images are taken.
 
     Returns:
         The task's images, labelled 0 to `info.num_classes - 1`.
@@ -118,7 +123,7 @@ def load(
     indices = task.class_indices() or range(len(source.class_names))
     with progress.shown(show_progress):
         read = _read_encoded if hasattr(source, "encoded") else _read_arrays
-        (train, test), (mean, std) = read(source, indices, task)
+        (train, test), (mean, std) = read(source, indices, task, seed)
         # Asked again: some datasets learn the names of their classes from the data.
         info = dataclasses.replace(_source_info(task, source), mean=mean, std=std)
         loaded = TaskData(task, info, train, test, getattr(source, "skipped", {}))
@@ -169,11 +174,11 @@ def _source_info(task: Task, source: Source) -> TaskInfo:
     )
 
 
-def _read_encoded(source: EncodedSource, indices, task):
+def _read_encoded(source: EncodedSource, indices, task, seed: int):
     """Reads the images of a source that can give them encoded, and holds them as `task` says."""
     labels = _new_labels(source, indices)
     train, test = splits = [
-        source.encoded(split, _selection(task, split, labels)) for split in _SPLITS
+        source.encoded(split, _selection(task, split, labels, seed)) for split in _SPLITS
     ]
     for split, images in zip(_SPLITS, splits, strict=True):
         _check_images(task, split, images.labels)
@@ -189,7 +194,7 @@ def _read_encoded(source: EncodedSource, indices, task):
     return held, counts.statistics()
 
 
-def _read_arrays(source: Source, indices, task):
+def _read_arrays(source: Source, indices, task, seed: int):
     """Reads the images of a source that gives them decoded alone."""
     if task.cache not in (None, DECODED):
         raise UserError(
@@ -199,7 +204,7 @@ def _read_arrays(source: Source, indices, task):
     labels = _new_labels(source, indices)
     held = []
     for split in _SPLITS:
-        images, old_labels = source.read(split, _selection(task, split, labels))
+        images, old_labels = source.read(split, _selection(task, split, labels, seed))
         _check_images(task, split, old_labels)
         held.append(ImageSet(images, labels[old_labels]))
     caches.check_memory(task, sum(part.images.nbytes for part in held))
@@ -219,7 +224,7 @@ def _new_labels(source: Source, indices) -> np.ndarray:
     return labels
 
 
-def _selection(task: Task, split: str, new_label: np.ndarray):
+def _selection(task: Task, split: str, new_label: np.ndarray, seed: int):
     """The function from a split's labels to the positions of a task's images."""
     limit = task.train_examples if split == "train" else None
 
@@ -231,9 +236,19 @@ def _selection(task: Task, split: str, new_label: np.ndarray):
                 f"Task.{split}_split, or restore the dataset's files if they are damaged."
             )
         positions = np.flatnonzero(new_label[labels] >= 0)
-        return positions if limit is None else first_of_each(labels, positions, limit)
+        if limit is None:
+            return positions
+        if task.draw == RANDOM:
+            positions = _shuffled(task, positions, seed)
+        return first_of_each(labels, positions, limit)
 
     return select
+
+
+def _shuffled(task: Task, positions: np.ndarray, seed: int) -> np.ndarray:
+    """The positions in an order of the seed, the same whatever other tasks there are."""
+    stream = np.random.default_rng([seed, zlib.crc32(task.name.encode())])
+    return stream.permutation(positions)
 
 
 def _check_images(task: Task, split: str, labels: np.ndarray) -> None:
@@ -249,7 +264,7 @@ def first_of_each(labels: np.ndarray, positions: np.ndarray, limit: int) -> np.n
 
     Args:
         labels: Labels of a whole split, shape (n,).
-        positions: Ascending positions in `labels` to choose from.
+        positions: Positions in `labels` to choose from, in the order of choice.
         limit: How many to keep of each label.
 
     Returns:

@@ -25,6 +25,7 @@ _TASK_CLASSES = 100_000  # classes of one task
 _CLASS_RANGE = re.compile(r"\s*([0-9]{1,12})\s*(?:-\s*([0-9]{1,12})\s*)?")
 
 STRETCH, CROP = RESIZE = ("stretch", "crop")
+FIRST, RANDOM = DRAWS = ("first", "random")
 DECODED, ENCODED, FILES = CACHES = ("decoded", "encoded", "files")
 
 _FOLDER_PREFIX = "folder:"
@@ -52,8 +53,10 @@ class Task:
             are; they must then be square and all of one size.
         train_split: TFDS split to train on, such as `"train[:10%]"`. None is `"train"`.
         test_split: TFDS split to test on. None is `"test"`, else `"validation"`.
-        train_examples: How many training images to take of each class, at most; they are
-            the first ones in the dataset's order. None takes all.
+        train_examples: How many training images to take of each class, at most. None takes all.
+        draw: Which ones `train_examples` takes. `"first"` takes the first in the dataset's
+            order; `"random"` draws them anew with every `Recipe.seed`, so that seeds differ in
+            their images, too.
         test_fraction: Share of each class to hold out for testing where a dataset has no
             test split of its own (digits, folders without `test/`).
         flip: Whether training mirrors half of the images.
@@ -82,6 +85,7 @@ class Task:
     train_split: _Key | None = None
     test_split: _Key | None = None
     train_examples: Annotated[int, Between(1, 10**9)] | None = None
+    draw: Annotated[str, OneOf(*DRAWS)] = FIRST
     test_fraction: Annotated[float, Between(0, 1, without_low=True, without_high=True)] = 0.2
     flip: bool = True
     crop_padding: Annotated[int, Between(0, 4_096)] | None = None
@@ -97,6 +101,11 @@ class Task:
         check_settings(self, label=f"Task {self.name!r}: ")
         self.class_indices()
         self.memory_bytes()
+        if self.draw == RANDOM and self.train_examples is None:
+            raise UserError(
+                f"Task {self.name!r}: draw 'random' needs train_examples, of which it says which "
+                "to take: set it, too."
+            )
         if self.resize == CROP and self.image_size is None:
             raise UserError(f"Task {self.name!r}: resize 'crop' needs image_size: set it, too.")
         if self.resize == CROP and self.crop_padding is not None:

@@ -39,9 +39,12 @@ def load_images(
     tasks = set(tasks)
     check_data_dir(data_dir)
     try:
-        scenario = configuration.read_run_config(folder.path / "config.gin", imports).scenario
-        wanted = [task for task in scenario.tasks if task.name in tasks]
-        return {task.name: load(task, data_dir, show_progress=True) for task in wanted}
+        experiment = configuration.read_run_config(folder.path / "config.gin", imports)
+        wanted = [task for task in experiment.scenario.tasks if task.name in tasks]
+        return {
+            task.name: load(task, data_dir, show_progress=True, seed=experiment.recipe.seed)
+            for task in wanted
+        }
     except UserError as error:
         if required:
             raise

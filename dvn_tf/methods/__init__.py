@@ -12,6 +12,7 @@ from dvn_tf.methods.lwf import LwF
 from dvn_tf.methods.method import Method, Stage
 from dvn_tf.methods.nestednet import NestedNet, NestedNetSingle
 from dvn_tf.methods.packnet import PackNet
+from dvn_tf.methods.separate import Separate
 
 METHODS = (
     DVN,
@@ -19,6 +20,7 @@ METHODS = (
     NestedNetSingle,
     PackNet,
     Baseline,
+    Separate,
     LwF,
     FeatureExtraction,
     DACNN,

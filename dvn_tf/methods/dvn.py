@@ -3,13 +3,14 @@
 import dataclasses
 from typing import ClassVar
 
+from dvn_tf.methods.level_learning import LevelLearning
 from dvn_tf.methods.method import DistillingMethod, Stage
 from dvn_tf.methods.scenario import Scenario
 from dvn_tf.units import UnitPartition, UnitTable
 
 
 @dataclasses.dataclass(frozen=True)
-class DVN(DistillingMethod):
+class DVN(LevelLearning, DistillingMethod):
     """k x n_h virtual networks in one network.
 
     In a joint scenario one stage learns all by Eq. 4. In a sequential one the network of k-1
@@ -22,10 +23,13 @@ class DVN(DistillingMethod):
 
     def stages(self, scenario: Scenario, epochs: int) -> tuple[Stage, ...]:
         """See `Method.stages`."""
+        learning = self.level_learning()
         if not scenario.sequential:
-            return self._joint_stage(scenario, epochs, scenario.table, scenario.partition)
+            return self._joint_stage(
+                scenario, epochs, scenario.table, scenario.partition, learning=learning
+            )
         self._needs_own_table(scenario)
         partition = UnitPartition.even(len(scenario.tasks))
         return self._growing_stages(
-            scenario, epochs, lambda k: UnitTable.by_rule(k).rows, partition
+            scenario, epochs, lambda k: UnitTable.by_rule(k).rows, partition, learning=learning
         )

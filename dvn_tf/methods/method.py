@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Annotated, ClassVar
 
 from dvn_tf.errors import UserError
+from dvn_tf.methods.level_learning import LevelLearning
 from dvn_tf.methods.scenario import Scenario
 from dvn_tf.networks.backbones import Backbone
 from dvn_tf.networks.heads import Head
@@ -33,6 +34,7 @@ class Stage:
         first_level: the level that results give to the network's first level.
         temperature: of the distillation.
         distillation_weight: weight of each distillation loss; cross-entropies have weight 1.
+        learning: how the levels of a task learn together.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Stage:
     first_level: int = 1
     temperature: float = 2.0
     distillation_weight: float = 1.0
+    learning: LevelLearning = dataclasses.field(default_factory=LevelLearning)
 
 
 class Method:
@@ -119,11 +122,11 @@ class DistillingMethod(Method):
         check_settings(self)
 
     def _growing_stages(
-        self, scenario: Scenario, epochs: int, rows: Callable, partition: UnitPartition
+        self, scenario: Scenario, epochs: int, rows: Callable, partition: UnitPartition, **settings
     ) -> tuple[Stage, ...]:
         """Stage k has tasks 1..k. The network of stage k-1 is its start and its teacher (Eq. 6).
 
-        `rows(k)` gives the rows of the table of k tasks.
+        `rows(k)` gives the rows of the table of k tasks; `settings` are further fields of `Stage`.
         """
         names = task_names(scenario)
         return tuple(
@@ -139,16 +142,23 @@ class DistillingMethod(Method):
                 teacher=names[k - 2] if k > 1 else None,
                 temperature=self.temperature,
                 distillation_weight=self.distillation_weight,
+                **settings,
             )
             for k, name in enumerate(names, start=1)
         )
 
     def _joint_stage(
-        self, scenario: Scenario, epochs: int, table: UnitTable, partition: UnitPartition
+        self,
+        scenario: Scenario,
+        epochs: int,
+        table: UnitTable,
+        partition: UnitPartition,
+        **settings,
     ) -> tuple[Stage, ...]:
-        """One stage for all tasks (Eq. 4)."""
+        """One stage for all tasks (Eq. 4); `settings` are further fields of `Stage`."""
         names = task_names(scenario)
-        return (Stage("all", names, names, table, partition, scenario.backbone, epochs),)
+        stage = Stage("all", names, names, table, partition, scenario.backbone, epochs)
+        return (dataclasses.replace(stage, **settings),)
 
 
 def task_names(scenario: Scenario) -> tuple[str, ...]:

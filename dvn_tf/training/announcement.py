@@ -34,7 +34,7 @@ def run_text(
         "device": _device(),
         "run folder": f"{folder}",
     }
-    return _entries(f"{scenario.name}, {experiment.method.title}{place}", entries)
+    return _entries(f"{scenario.name}, {experiment.method_title}{place}", entries)
 
 
 def stage_title(stage: Stage, stages: Sequence[Stage]) -> str:

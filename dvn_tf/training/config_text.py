@@ -13,7 +13,12 @@ _WITHOUT_EFFECT = {
     for field in dataclasses.fields(cls)
     if not field.compare
 }
-_LATER = {"Task.resize = 'stretch'"}  # what versions before 0.6 did without saying it
+# What earlier versions did without saying it.
+_LATER = {
+    "Task.resize = 'stretch'",
+    "Task.draw = 'first'",
+    "Experiment.variant = None",
+}
 
 
 def settings(config: str) -> list[str]:

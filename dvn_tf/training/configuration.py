@@ -155,10 +155,10 @@ def _bind(binding: Binding, imports: Sequence[str]) -> None:
         cls = _checked_name(binding.selector, imports, binding.where).wrapped
         if binding.is_block:
             return
-        if cls is Experiment and binding.field != "method":
+        if cls is Experiment and binding.field not in ("method", "variant"):
             raise UserError(
-                f"Experiment.{binding.field} cannot be set: set fields of Scenario and Recipe, or "
-                f"Experiment.method ({binding.where})"
+                f"Experiment.{binding.field} cannot be set: set fields of Scenario and Recipe, "
+                f"Experiment.method or Experiment.variant ({binding.where})"
             )
         hint = settings.field_hints(cls).get(binding.field) if cls in CONFIGURABLES else None
         if hint is not None:  # also of a class that no other setting names, and that is never made

@@ -8,7 +8,7 @@ from typing import Annotated
 from dvn_tf.errors import UserError
 from dvn_tf.methods import DVN, Method
 from dvn_tf.methods.scenario import Scenario
-from dvn_tf.settings import Described, Lines, check_settings
+from dvn_tf.settings import Described, FileName, Lines, check_settings
 from dvn_tf.training.recipe import Recipe
 
 # Names that a run folder uses itself.
@@ -23,6 +23,9 @@ class Experiment:
         scenario: what is learned.
         recipe: how it is trained.
         method: which networks are trained on what.
+        variant: names one setting of a method among several, for its folder and in reports:
+            "distilled" makes the method `dvn_distilled` and "DVN, distilled". None is the method
+            alone.
         config: the operative configuration: a gin file with every value in use.
         imports: Python modules that gin files of this experiment may import.
 
@@ -35,6 +38,7 @@ class Experiment:
     method: Annotated[Method, Described("a method such as @DVN()")] = dataclasses.field(
         default_factory=DVN
     )
+    variant: Annotated[str, FileName()] | None = None
     config: Annotated[str, Lines()] = ""
     imports: tuple[str, ...] = ()
 
@@ -64,3 +68,14 @@ class Experiment:
             dataclasses.replace(self.recipe, epochs=stage.epochs)  # a stage may be too short
             for width in stage.backbone.widths:
                 stage.partition.bounds(width)  # raises where a unit would get no channel
+
+    @property
+    def method_name(self) -> str:
+        """The method with its variant, as in run folders: "dvn_distilled"."""
+        return "_".join(filter(None, (self.method.name, self.variant)))
+
+    @property
+    def method_title(self) -> str:
+        """The method with its variant, as in reports: "DVN, distilled"."""
+        parts = (self.method.title, self.variant and self.variant.replace("_", " "))
+        return ", ".join(filter(None, parts))

@@ -79,7 +79,7 @@ def collect_results(
         "parameters" and "parameters_paper" of all networks, "seconds" of training, "stages",
         "outputs", and the "provenance" of it all.
     """
-    scenario, recipe, method = experiment.scenario, experiment.recipe, experiment.method
+    scenario, recipe = experiment.scenario, experiment.recipe
     by_name = {data.task.name: data for data in task_data}
     outputs = {}
     for network, first_level in networks:
@@ -91,8 +91,8 @@ def collect_results(
         "schema_version": SCHEMA_VERSION,
         "scenario": scenario.name,
         "kind": "sequential" if scenario.sequential else "joint",
-        "method": method.name,
-        "title": method.title,
+        "method": experiment.method_name,
+        "title": experiment.method_title,
         "seed": recipe.seed,
         "epochs": recipe.epochs,
         "backbone": scenario.backbone.name,

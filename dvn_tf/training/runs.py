@@ -34,7 +34,7 @@ from dvn_tf.training.together import agree_on_data, training_together
 
 def default_folder(experiment: Experiment, runs_dir="runs") -> RunFolder:
     """Where a run lies unless its user says otherwise: <runs>/<scenario>/<method>/seed<n>."""
-    names = (experiment.scenario.name, experiment.method.name, f"seed{experiment.recipe.seed}")
+    names = (experiment.scenario.name, experiment.method_name, f"seed{experiment.recipe.seed}")
     return RunFolder(f"{runs_dir}/{'/'.join(names)}")
 
 
@@ -112,7 +112,7 @@ def _print_results(experiment: Experiment, stages, folder: RunFolder, results: d
 
 def _log_dir(experiment: Experiment, folder: RunFolder):
     """The folder of all methods' runs, where this is one of them."""
-    names = (experiment.method.name, f"seed{experiment.recipe.seed}")
+    names = (experiment.method_name, f"seed{experiment.recipe.seed}")
     return folder.path.parents[1] if folder.path.parts[-2:] == names else folder.path
 
 
@@ -224,8 +224,8 @@ class _Run:
     def _load(self, names) -> dict[str, TaskData]:
         if not self.processes.is_first:
             self.processes.gather("load")  # the first one prepares what is absent
-        shown = self.processes.is_first
-        loaded = {n: data.load(self.tasks[n], self.data_dir, show_progress=shown) for n in names}
+        shown, seed = self.processes.is_first, self.experiment.recipe.seed
+        loaded = {n: data.load(self.tasks[n], self.data_dir, shown, seed) for n in names}
         if self.processes.is_first:
             self.processes.gather("load")
         agree_on_data(self.processes, list(loaded.values()))
@@ -248,7 +248,7 @@ class _Run:
         _draw(network, folder, self.experiment.scenario.name)
         record = {
             "scenario": self.experiment.scenario.name,
-            "method": self.experiment.method.name,
+            "method": self.experiment.method_name,
             "seed": self.experiment.recipe.seed,
         }
         with self.reports.observers(stage, network, learned) as observers:
