@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import keras
+import numpy as np
 
 from dvn_tf.data import TaskData, pipelines
 
@@ -30,6 +31,34 @@ def evaluate(
     """
     dataset = pipelines.evaluation_dataset(task_data, outputs, batch_size, share)
     return _measured(network.evaluate(dataset, return_dict=True, verbose=0), task_data, outputs)
+
+
+def correct_images(
+    network: keras.Model,
+    task_data: Sequence[TaskData],
+    outputs: Mapping[str, Sequence[str]],
+    batch_size: int,
+) -> dict[str, np.ndarray]:
+    """Finds out which test images every output classifies correctly.
+
+    Args:
+        network: a network.
+        task_data: the images of the network's inputs.
+        outputs: as for `evaluate`.
+        batch_size: images of each task at a time.
+
+    Returns:
+        {"task/level1": bool (test images,), ...}, in the order of the test split.
+    """
+    dataset = pipelines.evaluation_dataset(task_data, outputs, batch_size)
+    logits = network.predict(dataset, verbose=0)
+    labels = {data.task.name: data.test.labels for data in task_data}
+    return {
+        # The last batch is filled up with images of no weight.
+        name: logits[name][: len(labels[task])].argmax(axis=1) == labels[task]
+        for task, names in outputs.items()
+        for name in names
+    }
 
 
 def last_evaluation(

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from dvn_tf.data import TaskData
 from dvn_tf.data.pipelines import ALL, Share
 from dvn_tf.methods import Stage
@@ -64,7 +66,7 @@ def collect_results(
     networks: Sequence[tuple[DeepVirtualNetwork, int]],
     task_data: Sequence[TaskData],
     share: Share = ALL,
-) -> dict:
+) -> tuple[dict, dict[str, np.ndarray]]:
     """Measures every output on its task's test images, and counts what it costs.
 
     Args:
@@ -77,17 +79,20 @@ def collect_results(
     Returns:
         What `results.json` holds: "schema_version", names and settings, "num_networks", N_T as
         "parameters" and "parameters_paper" of all networks, "seconds" of training, "stages",
-        "outputs", and the "provenance" of it all.
+        "outputs", and the "provenance" of it all. And for each output which test images it
+        classified correctly; {} where several processes measure together.
     """
     scenario, recipe = experiment.scenario, experiment.recipe
     by_name = {data.task.name: data for data in task_data}
-    outputs = {}
+    outputs, correct = {}, {}
     for network, first_level in networks:
         outputs |= _outputs(network, first_level, by_name, experiment, share)
+        if share == ALL:
+            correct |= _correct_images(network, first_level, by_name, recipe.batch_size)
     stored = [network.stored_parameters() for network, _ in networks]
     order = [task.name for task in scenario.tasks]
     outputs = dict(sorted(outputs.items(), key=lambda item: order.index(item[0].rsplit("/", 1)[0])))
-    return {
+    results = {
         "schema_version": SCHEMA_VERSION,
         "scenario": scenario.name,
         "kind": "sequential" if scenario.sequential else "joint",
@@ -117,6 +122,7 @@ def collect_results(
             backend for record in records for backend in record.get("backends", ())
         ),
     }
+    return results, {name: correct[name] for name in outputs if name in correct}
 
 
 def results_text(results: dict) -> str:
@@ -155,6 +161,15 @@ def results_text(results: dict) -> str:
         lines.append("  ".join(cells).rstrip())
     lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(lines)
+
+
+def _correct_images(network, first_level, task_data, batch_size) -> dict[str, np.ndarray]:
+    used = [task_data[name] for name in network.tasks_by_name]
+    found = evaluation.correct_images(network, used, network.outputs_by_task, batch_size)
+    return {
+        output_name(task.name, first_level + level - 1): found[name]
+        for name, (task, level, _) in network.virtual_networks.items()
+    }
 
 
 def _outputs(network, first_level, task_data, experiment, share) -> dict[str, dict]:

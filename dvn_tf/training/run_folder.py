@@ -7,6 +7,7 @@ history.json   losses and accuracies of every epoch
 events.out...  the same for TensorBoard
 model.keras    the trained network
 stage.json     the record of a finished stage; written after its network
+correct.json   which test images every output classified correctly
 results.json   every output's accuracy and cost; written last
 
 A run of several stages has a folder of this form inside it for each stage. TensorBoard's files and
@@ -20,8 +21,10 @@ import dataclasses
 import hashlib
 import pathlib
 import re
+from collections.abc import Mapping
 
 import keras
+import numpy as np
 
 import dvn_tf
 from dvn_runtime.files import read_bytes, read_json
@@ -30,6 +33,7 @@ from dvn_tf.files import PARTIAL, clear_partial, sha256, write_bytes, write_json
 from dvn_tf.networks.network import DeepVirtualNetwork, load_network
 from dvn_tf.training import config_text
 from dvn_tf.training.checkpoints import Checkpoints, Reached
+from dvn_tf.training.correctness import write_correctness
 from dvn_tf.training.keras_file import keras_file
 from dvn_tf.training.lock import LOCK_FILES, run_lock
 from dvn_tf.training.schema import MEASURED, STAGE, mismatch, results_schema, schema_version
@@ -249,8 +253,15 @@ class RunFolder:
         """Writes `stage.json`, which says that the stage's network is written."""
         write_json(self.path / "stage.json", record)
 
-    def write_results(self, results: dict) -> None:
-        """Writes `results.json`, which marks the run as finished."""
+    def write_results(self, results: dict, correct: Mapping[str, np.ndarray]) -> None:
+        """Writes `results.json`, which marks the run as finished, and before it `correct.json`.
+
+        Args:
+            results: from `collect_results`.
+            correct: which images each output classified correctly; {} if that is not known.
+        """
+        if correct:
+            write_correctness(self.path / "correct.json", correct)
         write_json(self.path / "results.json", results)
 
     def _checkpoints(self) -> Checkpoints:

@@ -189,11 +189,11 @@ class _Run:
         in_order = [task_data[name] for name in self.tasks]
         self._claim()
         networks, about = self._stored_networks()
-        results = collect_results(self.experiment, records, networks, in_order, self.share)
+        results, correct = collect_results(self.experiment, records, networks, in_order, self.share)
         results |= about
         if self.folder.writes:
             tensorboard.write_run(self.folder.path, results)
-        self.folder.write_results(results)
+        self.folder.write_results(results, correct)
         return results
 
     def _claim(self) -> None:

@@ -3,10 +3,11 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import keras
+import numpy as np
 
 from dvn_tf.distribution import Processes
 from dvn_tf.errors import UserError
@@ -87,9 +88,9 @@ class SharedRunFolder(RunFolder):
         write = super().write_stage
         self._write("stage.json", lambda: write(record))
 
-    def write_results(self, results: dict) -> None:
+    def write_results(self, results: dict, correct: Mapping[str, np.ndarray]) -> None:
         write = super().write_results
-        self._write("results.json", lambda: write(results))
+        self._write("results.json", lambda: write(results, correct))
 
     def _write(self, name: str, write: Callable[[], T]) -> T:
         """Lets the first process write a file, and waits until this one sees it."""

@@ -48,6 +48,7 @@ RUNS = {
             "wide/WideResNet.width = 2",
         ),
     ),
+    "separate": (JOINT, "separate", ("Recipe.epochs = 1",)),
     "dvn": (SEQUENTIAL, "dvn", (*THREE_TASKS, "Recipe.epochs = 2")),
     "nestednet": (SEQUENTIAL, "nestednet", ("Recipe.epochs = 3",)),
     "lwf": (SEQUENTIAL, "lwf", ("Recipe.epochs = 3",)),

@@ -1,6 +1,7 @@
 """Every method end to end on the digits: what it trains, what that costs, what it writes."""
 
 import dataclasses
+import itertools
 import json
 
 import numpy as np
@@ -9,6 +10,7 @@ from methods.short_runs import HIGH, LOW, images_to_test_on, logits_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dvn_tf.tasks import size_name
+from dvn_tf.training.correctness import read_correctness
 
 # Where units begin and end in layers of 16, 32 and 64 channels, the fractions rounded by hand.
 WHOLE = ((0, 16), (0, 32), (0, 64))
@@ -73,6 +75,15 @@ EXPECTED = {
         tuple(
             Network(rows([LOW], (ONE,)), edges, f"{LOW}_WRN-8-{width}", level=width)
             for width, edges in ((1, WHOLE), (2, TWICE))
+        ),
+    ),
+    "separate": Expected(
+        "Separate networks",
+        tuple(f"{task}_level{level}" for task in PAIR for level in (1, 2)),
+        tuple(
+            Network(rows([task], ((units,),)), HALVES, f"{task}_level{level}", level=level)
+            for task, own in ((LOW, (1,)), (HIGH, (2,)))
+            for level, units in enumerate((own, (1, 2)), start=1)
         ),
     ),
     "dvn": Expected(
@@ -172,7 +183,7 @@ def test_stored_parameters_count_every_weight_of_every_network_once(run_of, name
     paper = rest = 0
     for network in expected.networks:
         tasks = {output.split("/")[0] for output in network.outputs}
-        paper += kernels(network.edges, range(1, len(network.edges[0])))
+        paper += kernels(network.edges, sorted({*itertools.chain(*network.outputs.values())}))
         rest += sum(everything(network, output) for output in network.outputs)
         rest -= 9 * 16 * (len(network.outputs) - len(tasks))  # an input layer is a task's
     assert run.results["parameters_paper"] == paper
@@ -195,7 +206,7 @@ def test_stages_and_their_folders(run_of, name):
     for record in records:
         for task in record["learned"]:
             by_task[task] += record["epochs"]
-    networks_a_task = 2 if name == "baseline" else 1
+    networks_a_task = 2 if name in ("baseline", "separate") else 1
     assert set(by_task.values()) == {epochs * networks_a_task}
     assert run.results["seconds"] == pytest.approx(sum(record["seconds"] for record in records))
     assert run.results["seconds"] > 0
@@ -246,5 +257,7 @@ def test_stored_networks_reach_the_accuracies_of_the_results(run_of, name):
     assert {n: o["accuracy"] for n, o in run.results["outputs"].items()} == pytest.approx(
         reached, abs=1e-6
     )
+    correct = read_correctness(run.path / "correct.json")
+    assert {name: np.mean(images) for name, images in correct.items()} == pytest.approx(reached)
     # Something was learned: the best of the outputs is far from guessing.
     assert max(reached.values()) > 0.5

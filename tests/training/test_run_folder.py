@@ -134,7 +134,7 @@ def test_a_model_cut_short(folder, network, share):
 
 def test_damaged_results(folder):
     assert folder.results() is None
-    folder.write_results({"seed": 0})
+    folder.write_results({"seed": 0}, {})
     assert folder.results() == {"seed": 0}
     (folder.path / "results.json").write_text('{"seed": ')
     with pytest.raises(UserError, match="is damaged"):
