@@ -1,0 +1,308 @@
+"""A plan: which runs are to be done, in which order, and at which learning rates.
+
+A plan is a TOML file:
+
+    [studies.J1]                      # a scenario with its size
+    program = "joint"                 # or "sequential"
+    gin_files = ["gin/j1_cifar.gin", "gin/sizes/two_cores.gin"]
+    gin_params = ["Recipe.evaluate_every = 10"]
+    search_params = ["Task.train_split = 'train[:80%]'", "Task.test_split = 'train[80%:]'"]
+    search_seed = 100
+    rates = [0.025, 0.05, 0.1]
+
+    [studies.J1.arms.dvn]             # a method with its settings
+    gin_files = ["gin/methods/dvn.gin"]
+
+    [[steps]]                         # done one after the other, seed by seed
+    study = "J1"
+    arms = ["separate", "dvn"]
+    seeds = [0, 1, 2]
+
+Before an arm's first run, its learning rate is searched with `search_seed` on images held out from
+training: of `rates`, the one with the best mean accuracy over all outputs. If that is the lowest or
+the highest, one more rate beyond it is tried, once, half or twice as high. An arm with `choices`,
+each a gin parameter, is searched with the first of them, and then with the others at the best rate.
+An arm with a `rate_of` takes the rate of another arm instead of searching one, and an arm with a
+`rate` has that one.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+
+from dvn_runtime.errors import UserError
+
+PROGRAMS = ("joint", "sequential")
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """A method with its settings. Files and parameters go on top of the study's."""
+
+    gin_files: Sequence[str] = ()
+    gin_params: Sequence[str] = ()
+    choices: Sequence[str] = ()
+    rate_of: str | None = None
+    rate: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """A scenario at one size, and its arms; see the module."""
+
+    program: str
+    gin_files: Sequence[str]
+    arms: dict[str, Arm]
+    rates: Sequence[float] = ()
+    search_seed: int | None = None
+    gin_params: Sequence[str] = ()
+    search_params: Sequence[str] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """Runs that are done before the next step's: every arm with every seed."""
+
+    study: str
+    arms: Sequence[str]
+    seeds: Sequence[int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One run of a plan.
+
+    Args:
+        folder: where it lies.
+        study: the study's name.
+        arm: the arm's name.
+        rate: the learning rate.
+        choice: which of the arm's choices, from 0.
+        seed: the seed.
+        search: whether it is part of a search.
+    """
+
+    folder: pathlib.Path
+    study: str
+    arm: str
+    rate: float
+    choice: int
+    seed: int
+    search: bool
+
+    @property
+    def name(self) -> str:
+        """Such as "J1, dvn, seed 3"."""
+        what = f"seed {self.seed}"
+        if self.search:
+            choice = f", choice {self.choice + 1}" if self.choice else ""
+            what = f"search, rate {self.rate:g}{choice}"
+        return f"{self.study}, {self.arm}, {what}"
+
+    def accuracy(self) -> float | None:
+        """The mean accuracy over all outputs; None if the run is not finished."""
+        results = self.results()
+        if results is None:
+            return None
+        accuracies = [output["accuracy"] for output in results["outputs"].values()]
+        return sum(accuracies) / len(accuracies)
+
+    def results(self) -> dict | None:
+        """What its results.json holds; None if the run is not finished."""
+        file = self.folder / "results.json"
+        try:
+            return json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise UserError(f"{file} cannot be read ({error}): move its run away") from None
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Studies, and the steps in which their runs are done."""
+
+    studies: dict[str, Study]
+    steps: Sequence[Step]
+
+    def runs(self, runs_dir: pathlib.Path) -> Iterator[Run]:
+        """The runs that can be named by now, in their order, finished or not.
+
+        Which rate the runs of an arm have is known when its search is finished; until then, the
+        search's runs alone are named.
+
+        Args:
+            runs_dir: the folder of all runs.
+        """
+        searched = set()
+        for step in self.steps:
+            study = self.studies[step.study]
+            for arm in step.arms:
+                key = (step.study, study.arms[arm].rate_of or arm)
+                if key not in searched:
+                    searched.add(key)
+                    candidates = self.search_runs(*key, runs_dir)
+                    if len(candidates) > 1:
+                        yield from candidates
+            for seed in step.seeds:
+                for arm in step.arms:
+                    best = self.best(step.study, arm, runs_dir)
+                    if best is not None:
+                        folder = runs_dir / step.study / arm / f"seed{seed}"
+                        yield dataclasses.replace(
+                            best, folder=folder, arm=arm, seed=seed, search=False
+                        )
+
+    def unnamed(self, runs_dir: pathlib.Path) -> int:
+        """How many runs wait for the end of a search."""
+        return sum(
+            len(step.seeds)
+            for step in self.steps
+            for arm in step.arms
+            if self.best(step.study, arm, runs_dir) is None
+        )
+
+    def search_runs(self, study: str, arm: str, runs_dir: pathlib.Path) -> list[Run]:
+        """The runs of an arm's search, as far as they are known by now.
+
+        There is always one at least; where there is nothing to choose, it need not be done.
+        """
+        facts = self.studies[study]
+        fixed, choices = facts.arms[arm].rate, facts.arms[arm].choices
+        rates = sorted(facts.rates) if fixed is None else [fixed]
+
+        def run(rate: float, choice: int = 0) -> Run:
+            name = f"rate{rate:g}" + (f"_choice{choice + 1}" if choice else "")
+            folder = runs_dir / "search" / study / arm / name
+            return Run(folder, study, arm, rate, choice, facts.search_seed, search=True)
+
+        found = [run(rate) for rate in rates]
+        best = _best(found)
+        if len(rates) > 1 and best is not None and best.rate in (rates[0], rates[-1]):
+            found.append(run(best.rate / 2 if best.rate == rates[0] else best.rate * 2))
+            best = _best(found)
+        if best is not None:
+            found += [run(best.rate, choice) for choice in range(1, len(choices))]
+        return found
+
+    def best(self, study: str, arm: str, runs_dir: pathlib.Path) -> Run | None:
+        """The best run of an arm's search; None while the search is not finished."""
+        arm = self.studies[study].arms[arm].rate_of or arm
+        return _best(self.search_runs(study, arm, runs_dir))
+
+    def command(self, run: Run, data_dir: str | None = None) -> list[str]:
+        """The command that does a run.
+
+        Args:
+            run: the run.
+            data_dir: see `experiments.joint`.
+        """
+        study = self.studies[run.study]
+        arm = study.arms[run.arm]
+        params = [*study.gin_params, *arm.gin_params, f"Recipe.learning_rate = {run.rate!r}"]
+        if run.choice < len(arm.choices):
+            params.append(arm.choices[run.choice])
+        if run.search:
+            params += study.search_params
+        return [
+            *(sys.executable, "-m", f"experiments.{study.program}"),
+            *(f"--gin_file={file}" for file in (*study.gin_files, *arm.gin_files)),
+            *(f"--gin_param={param}" for param in params),
+            f"--seed={run.seed}",
+            f"--run_dir={run.folder}",
+            *([f"--data_dir={data_dir}"] if data_dir else []),
+        ]
+
+
+def _best(runs: Sequence[Run]) -> Run | None:
+    """The most accurate run, the first of equals; None while one is not finished.
+
+    A single run is the best without being done.
+    """
+    if len(runs) == 1:
+        return runs[0]
+    accuracies = [run.accuracy() for run in runs]
+    if None in accuracies:
+        return None
+    return runs[accuracies.index(max(accuracies))]
+
+
+def read_plan(path: str | os.PathLike) -> Plan:
+    """Reads a plan.
+
+    Args:
+        path: a TOML file.
+
+    Raises:
+        UserError: if it is missing or malformed, or names what it does not define.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = tomllib.load(file)
+    except OSError as error:
+        raise UserError(f"cannot read the plan {path}: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no TOML file: {error}") from None
+    try:
+        _only(content, "studies", "steps")
+        studies = {name: _study(facts) for name, facts in content["studies"].items()}
+        steps = tuple(Step(**facts) for facts in content["steps"])
+        plan = Plan(studies, steps)
+        _check(plan)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is no plan: {error} (see experiments/plans.py)") from None
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return plan
+
+
+def _study(facts: dict) -> Study:
+    arms = {name: Arm(**settings) for name, settings in facts["arms"].items()}
+    return Study(**{**facts, "arms": arms})
+
+
+def _only(content: dict, *names: str) -> None:
+    if unknown := sorted(content.keys() - {*names}):
+        raise UserError(f"there is no setting {unknown[0]!r} of a plan: leave it out")
+
+
+def _check(plan: Plan) -> None:
+    for name, study in plan.studies.items():
+        if study.program not in PROGRAMS:
+            raise UserError(f"study {name}: the program must be one of {', '.join(PROGRAMS)}")
+        if name == "search":
+            raise UserError("a study cannot be named 'search', the folder of all searches")
+        for arm in study.arms:
+            _check_rates(f"study {name}, arm {arm}", study, study.arms[arm])
+    for step in plan.steps:
+        study = plan.studies.get(step.study)
+        if study is None:
+            raise UserError(f"a step names the study {step.study!r}, which is not there")
+        if unknown := [arm for arm in step.arms if arm not in study.arms]:
+            raise UserError(f"a step names arm {unknown[0]!r}, which study {step.study} lacks")
+        if any(type(seed) is not int or seed < 0 for seed in step.seeds):
+            raise UserError(f"a step of study {step.study} has seeds that are no whole numbers")
+        if study.search_seed in step.seeds:
+            raise UserError(
+                f"study {step.study} uses seed {study.search_seed} for its searches: a run with "
+                "it would not be independent of them, so choose another"
+            )
+
+
+def _check_rates(where: str, study: Study, arm: Arm) -> None:
+    rates = study.rates if arm.rate is None else [arm.rate]
+    if not rates or not all(isinstance(rate, float) and rate > 0 for rate in rates):
+        raise UserError(f"{where}: give positive rates, such as 0.05")
+    if (len(rates) > 1 or arm.choices) and type(study.search_seed) is not int:
+        raise UserError(f"{where}: a search needs a search_seed, a whole number")
+    if arm.rate_of is None:
+        return
+    other = study.arms.get(arm.rate_of)
+    if other is None or other.rate_of is not None:
+        raise UserError(f"{where}: rate_of names no arm with a search of its own")
+    if arm.choices or arm.rate is not None:
+        raise UserError(f"{where}: rate_of excludes rate and choices")
