@@ -12,6 +12,7 @@ import pathlib
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 
 from absl import flags
 
@@ -59,15 +60,10 @@ def _work(plan: plans.Plan, runs_dir: pathlib.Path) -> None:
                     _say_end(run, process.returncode)
             if deadline is not None and time.monotonic() > deadline:
                 return
-            busy = {run.folder for run, _ in working.values()}
-            waiting = [
-                run
-                for run in plan.runs(runs_dir)
-                if run.folder not in busy and run.folder not in failed and run.results() is None
-            ]
-            for worker in range(_WORKERS.value):
-                if worker not in working and waiting:
-                    run = waiting.pop(0)
+            for worker in {*range(_WORKERS.value)} - working.keys():
+                begun = failed.keys() | {run.folder for run, _ in working.values()}
+                run = next(_waiting(plan, runs_dir, begun), None)
+                if run is not None:
                     core = cores and cores[worker % len(cores)]
                     working[worker] = run, _start(plan.command(run, _DATA_DIR.value), run, core)
                     print(f"begun: {run.name}", flush=True)
@@ -81,6 +77,12 @@ def _work(plan: plans.Plan, runs_dir: pathlib.Path) -> None:
         raise UserError(
             f"{len(failed)} of the runs failed, the first with status {status}: see {folder}.log"
         )
+
+
+def _waiting(plan: plans.Plan, runs_dir: pathlib.Path, begun) -> Iterator[plans.Run]:
+    for run in plan.runs(runs_dir):
+        if run.folder not in begun and run.result() is None:
+            yield run
 
 
 def _start(command: list[str], run: plans.Run, core: int | None) -> subprocess.Popen:
@@ -107,11 +109,10 @@ def _stop(working: dict[int, tuple[plans.Run, subprocess.Popen]]) -> None:
 
 
 def _say_end(run: plans.Run, status: int) -> None:
-    accuracy = run.accuracy() if status == 0 else None
-    if accuracy is None:
+    if status:
         print(f"failed with status {status}: {run.name} ({run.folder}.log)", flush=True)
     else:
-        seconds = run.results()["seconds"]
+        accuracy, seconds = run.result()
         print(f"done: {run.name}: {accuracy:.2%} on average, {seconds:,.0f} s", flush=True)
 
 
@@ -121,7 +122,7 @@ def _left(plan: plans.Plan, runs_dir: pathlib.Path) -> str:
     lines, seconds_left, unknown = [], 0.0, 0
     for study, arm in dict.fromkeys((run.study, run.arm) for run in known):
         runs = [run for run in known if (run.study, run.arm) == (study, arm)]
-        done = [found["seconds"] for found in (run.results() for run in runs) if found]
+        done = [result[1] for result in (run.result() for run in runs) if result]
         best = plan.best(study, arm, runs_dir)
         text = f"{study}, {arm}: {len(done)} of {len(runs)} runs"
         if best is None:

@@ -30,6 +30,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import statistics
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -103,23 +104,24 @@ class Run:
             what = f"search, rate {self.rate:g}{choice}"
         return f"{self.study}, {self.arm}, {what}"
 
-    def accuracy(self) -> float | None:
-        """The mean accuracy over all outputs; None if the run is not finished."""
-        results = self.results()
-        if results is None:
-            return None
-        accuracies = [output["accuracy"] for output in results["outputs"].values()]
-        return sum(accuracies) / len(accuracies)
+    def result(self) -> tuple[float, float] | None:
+        """The mean accuracy over all outputs and the seconds of training; None if unfinished.
 
-    def results(self) -> dict | None:
-        """What its results.json holds; None if the run is not finished."""
+        Raises:
+            UserError: if its results.json is damaged.
+        """
         file = self.folder / "results.json"
         try:
-            return json.loads(file.read_text(encoding="utf-8"))
+            results = json.loads(file.read_text(encoding="utf-8"))
+            accuracies = [output["accuracy"] for output in results["outputs"].values()]
+            return statistics.fmean(accuracies), float(results["seconds"])
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
-            raise UserError(f"{file} cannot be read ({error}): move its run away") from None
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{file} is damaged ({type(error).__name__}): delete it, and the plan's command "
+                "writes it again"
+            ) from None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,9 +227,10 @@ def _best(runs: Sequence[Run]) -> Run | None:
     """
     if len(runs) == 1:
         return runs[0]
-    accuracies = [run.accuracy() for run in runs]
-    if None in accuracies:
+    results = [run.result() for run in runs]
+    if None in results:
         return None
+    accuracies = [accuracy for accuracy, _ in results]
     return runs[accuracies.index(max(accuracies))]
 
 

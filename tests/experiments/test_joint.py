@@ -32,7 +32,8 @@ def test_run_folder(finished):
     names = {path.name for path in folder.iterdir()}
     assert names == {
         "config.gin", "results.json", "history.json", "checkpoints", "model.keras", "stage.json",
-        "table.png", "events.out.tfevents.0001", "events.out.tfevents.final", ".lock",
+        "table.png", "correct.json",
+        "events.out.tfevents.0001", "events.out.tfevents.final", ".lock",
     }  # fmt: skip
     assert str(folder) in printed
 

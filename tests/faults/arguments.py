@@ -21,6 +21,7 @@ _COMMANDS = {
     "experiments.latency": ("--run_dir={run}", "--out_dir={new}", "--format=litert"),
     "experiments.benchmark": ("--gin_file=gin/quickstart.gin", "--rounds=1"),
     "experiments.data_benchmark": ("--dataset=digits", "--caches=decoded", "--seconds=0.1"),
+    "experiments.plan": ("--plan=docs/results/plan.toml", "--runs_dir={new}", "--dry_run"),
     "experiments.budget_plot": ("--export_dir={export}", "--budgets=1MB,2MB", "--output_dir={new}"),
     "experiments.predict": (
         "--export_dir={export}",
@@ -44,6 +45,7 @@ _FURTHER = {
     "experiments.latency": ("--threads=", "--rounds=", "--batch_size=", "--task=", "--data_dir="),
     "experiments.benchmark": ("--gin_param=",),
     "experiments.data_benchmark": ("--data_dir=", "--image_size=", "--batch_size=", "--pixels="),
+    "experiments.plan": ("--workers=", "--minutes=", "--data_dir="),
     "experiments.budget_plot": ("--seconds=", "--format="),
     "experiments.predict": ("--format=",),
     "dvn_runtime.predict": ("--format=",),
