@@ -138,6 +138,7 @@ class DeepVirtualNetwork(keras.Model):
         self.frozen_units = frozen_units
         self.heads = heads
         self.padding = padding
+        self.gradients = gradients
         self.feature_widths = features.widths
         self.norms = layers.norms
 
@@ -238,8 +239,11 @@ class DeepVirtualNetwork(keras.Model):
 
 
 def uncompiled(network: DeepVirtualNetwork) -> DeepVirtualNetwork:
-    """The network itself if it was never compiled, else a copy without an optimizer."""
-    if not network.compiled:
+    """The network itself if it is as `load_network` gives one, else a copy that is.
+
+    A network has an optimizer once it was compiled, and divides gradients if it was built to.
+    """
+    if not network.compiled and network.gradients == SUM:
         return network
     copy = DeepVirtualNetwork.from_config(network.get_config())
     weights = {variable.path: variable for variable in network.variables}

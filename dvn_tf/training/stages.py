@@ -1,5 +1,6 @@
 """One stage of a method: its network, what it starts from, and its training."""
 
+import copy
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -48,7 +49,8 @@ def stage_network(
         frozen_units=stage.frozen_units,
         merge_streams=recipe.merge_streams,
         gradients=stage.learning.gradients,
-        heads=heads | dict.fromkeys(stage.learned, stage.head),
+        # One for each: where Keras saves an object twice, it writes its address in this process.
+        heads=heads | {name: copy.copy(stage.head) for name in stage.learned},
         name=f"{stage.name}_network",
     )
     for number, name in enumerate(stage.starts_from):
