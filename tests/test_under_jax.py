@@ -1,7 +1,8 @@
 """Tests that run under TensorFlow are run again under JAX, in a process of their own.
 
 One method of each kind stands for all: PackNet+ freezes parts of kernels, LwF distils, and DA-CNN
-starts from LwF's first stage and trains new layers alone. Mixed precision scales the loss.
+starts from LwF's first stage and trains new layers alone. Mixed precision scales the loss, levels
+teach each other, and gradients are divided.
 """
 
 import re
@@ -11,6 +12,7 @@ import pytest
 pytest.importorskip("jax")
 
 FROZEN, PRECISION = "tests/methods/test_frozen.py", "tests/training/test_precision.py"
+LEARNING, MEAN = "tests/networks/test_self_distillation.py", "tests/networks/test_mean_gradients.py"
 SELECTED = {
     "methods": (
         f"{FROZEN}::test_packnet_leaves_the_logits_of_earlier_tasks_bit_for_bit",
@@ -27,10 +29,17 @@ SELECTED = {
         f"{PRECISION}::test_normalization_keeps_its_statistics_in_single_precision",
         f"{PRECISION}::test_the_scale_is_kept_through_a_resume",
     ),
+    "level learning": (
+        LEARNING,
+        f"{MEAN}::test_an_identity_divides_what_comes_back",
+        f"{MEAN}::test_frozen_units_take_no_gradient_and_all_else_takes_its_mean",
+    ),
 }
 
 
-@pytest.mark.parametrize(("name", "tests"), [("methods", 8), ("precision", 5)])
+@pytest.mark.parametrize(
+    ("name", "tests"), [("methods", 8), ("precision", 5), ("level learning", 13)]
+)
 def test_passes(run_program, name, tests):
     done = run_program(
         "pytest",

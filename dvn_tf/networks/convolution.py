@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from dvn_tf.networks.mean_gradients import MEAN, SUM, count_uses, divide_gradient
 from dvn_tf.networks.padding import SAME, SYMMETRIC, pad_and_convolve
 from dvn_tf.units import UnitPartition, Units
 
@@ -45,6 +46,8 @@ class UnitConv2D(keras.layers.Layer):
         padding: see `dvn_tf.networks.padding`.
         merge_streams: whether inputs that meet the same block of the kernel are convolved in one
             call, side by side in one batch.
+        gradients: "mean" divides the gradient of each connection of units by the number of
+            virtual networks that use it; "sum" does not. The decay is never divided.
 
     Call arguments:
         inputs: for each virtual network (batch, height, width, channels of its input units).
@@ -78,6 +81,7 @@ class UnitConv2D(keras.layers.Layer):
         partitioned_input: bool = True,
         padding: str = SYMMETRIC,
         merge_streams: bool = False,
+        gradients: str = SUM,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -93,6 +97,7 @@ class UnitConv2D(keras.layers.Layer):
         self.partitioned_input = partitioned_input
         self.padding = padding
         self.merge_streams = merge_streams
+        self.gradients = gradients
         self.partition = UnitPartition(self.fractions)
         self.partition.bounds(filters)
 
@@ -132,7 +137,7 @@ class UnitConv2D(keras.layers.Layer):
             self.blocks(_as_units(before), _as_units(after))
             for before, after in zip(in_units, out_units, strict=True)
         ]
-        kernels = self._nested_kernels(set(wanted))
+        kernels = self._nested_kernels(wanted)
         # Streams of one key go through one convolution.
         streams = collections.defaultdict(list)
         for number, (x, blocks) in enumerate(zip(inputs, wanted, strict=True)):
@@ -167,8 +172,8 @@ class UnitConv2D(keras.layers.Layer):
         network would pad its gradient to the full size: k x n_h times the memory traffic.
         """
         whole = (((0, self.kernel.shape[2]),), ((0, self.kernel.shape[3]),))
-        kernels = {whole: self._trained_kernel()}
-        for blocks in sorted(wanted, key=_area, reverse=True):
+        kernels = {whole: self._trained_kernel(wanted)}
+        for blocks in sorted(set(wanted), key=_area, reverse=True):
             if blocks in kernels:
                 continue
             parent = min(
@@ -196,8 +201,10 @@ class UnitConv2D(keras.layers.Layer):
             mask[..., top:bottom, left:right] = True
         return mask
 
-    def _trained_kernel(self):
+    def _trained_kernel(self, wanted):
         kernel = ops.convert_to_tensor(self.kernel)
+        if self.gradients == MEAN:
+            kernel = divide_gradient(kernel, count_uses(self.kernel.shape, wanted))
         if not self.frozen_units:
             return kernel
         # A gradient of exactly 0 from the first step on leaves momentum, and so the weight, alone.
@@ -223,6 +230,7 @@ class UnitConv2D(keras.layers.Layer):
             "partitioned_input": self.partitioned_input,
             "padding": self.padding,
             "merge_streams": self.merge_streams,
+            "gradients": self.gradients,
         }
 
     @classmethod

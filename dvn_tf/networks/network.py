@@ -17,6 +17,7 @@ from dvn_tf.networks.convolution import UnitConv2D
 from dvn_tf.networks.heads import Head
 from dvn_tf.networks.layer_sets import Features
 from dvn_tf.networks.legacy import current_weights
+from dvn_tf.networks.mean_gradients import MEAN, SUM, DividedGradient
 from dvn_tf.networks.normalization import SwitchableBatchNormalization
 from dvn_tf.networks.padding import SYMMETRIC
 from dvn_tf.networks.plain_layers import input_layer
@@ -50,6 +51,8 @@ class DeepVirtualNetwork(keras.Model):
             trained.
         merge_streams: whether virtual networks with the same units go through one convolution in
             one batch. It changes how a step is computed, not what it gives, and is not saved.
+        gradients: "sum" trains by the gradient of Eq. 4, "mean" by that of each weight divided by
+            the number of losses that reach it, see `mean_gradients`. It is not saved either.
 
     Units that no virtual network uses take no memory: the kernels store those of the table.
 
@@ -80,6 +83,7 @@ class DeepVirtualNetwork(keras.Model):
         heads: Mapping[str, Head] | None = None,
         padding: str = SYMMETRIC,
         merge_streams: bool = False,
+        gradients: str = SUM,
         **kwargs,
     ):
         tasks = tuple(tasks)
@@ -96,7 +100,7 @@ class DeepVirtualNetwork(keras.Model):
         ]
         units = [table.units(row, level) for _, row, level in virtual_networks]
         layers = VirtualLayers(
-            partition, units, weight_decay, policy, frozen_units, padding, merge_streams
+            partition, units, weight_decay, policy, frozen_units, padding, merge_streams, gradients
         )
         inputs, stems = {}, {}
         for task, stride in zip(tasks, input_strides(tasks, map_size), strict=True):
@@ -105,6 +109,9 @@ class DeepVirtualNetwork(keras.Model):
             stems[task.name] = input_layer(
                 image, task, backbone.input_width, stride, weight_decay, policy, padding=padding
             )
+            if gradients == MEAN:  # all levels of the task read it
+                divided = DividedGradient(table.num_levels, dtype=policy)
+                stems[task.name] = divided(stems[task.name])
         stem = Features(
             [stems[task.name] for task, _, _ in virtual_networks], (backbone.input_width,)
         )
@@ -131,6 +138,7 @@ class DeepVirtualNetwork(keras.Model):
         self.frozen_units = frozen_units
         self.heads = heads
         self.padding = padding
+        self.gradients = gradients
         self.feature_widths = features.widths
         self.norms = layers.norms
 
@@ -231,8 +239,11 @@ class DeepVirtualNetwork(keras.Model):
 
 
 def uncompiled(network: DeepVirtualNetwork) -> DeepVirtualNetwork:
-    """The network itself if it was never compiled, else a copy without an optimizer."""
-    if not network.compiled:
+    """The network itself if it is as `load_network` gives one, else a copy that is.
+
+    A network has an optimizer once it was compiled, and divides gradients if it was built to.
+    """
+    if not network.compiled and network.gradients == SUM:
         return network
     copy = DeepVirtualNetwork.from_config(network.get_config())
     weights = {variable.path: variable for variable in network.variables}

@@ -4,6 +4,7 @@ import dataclasses
 
 from dvn_tf.networks.convolution import UnitConv2D
 from dvn_tf.networks.layer_sets import Features, TensorLayers
+from dvn_tf.networks.mean_gradients import SUM
 from dvn_tf.networks.normalization import SwitchableBatchNormalization
 from dvn_tf.networks.padding import SYMMETRIC
 from dvn_tf.units import UnitPartition, Units
@@ -20,6 +21,7 @@ class VirtualLayers(TensorLayers):
         frozen_units: see `UnitConv2D`.
         padding: see `dvn_tf.networks.padding`.
         merge_streams: see `UnitConv2D`.
+        gradients: see `UnitConv2D`.
 
     Attributes:
         stored_units: the units that any virtual network uses, which the kernels store.
@@ -35,10 +37,12 @@ class VirtualLayers(TensorLayers):
         frozen_units: Units = (),
         padding: str = SYMMETRIC,
         merge_streams: bool = False,
+        gradients: str = SUM,
     ):
         super().__init__(partition, units, weight_decay, policy, padding)
         self.frozen_units = frozen_units
         self.merge_streams = merge_streams
+        self.gradients = gradients
         self.stored_units = tuple(sorted({unit for used in units for unit in used}))
         self.norms: dict[str, tuple[tuple[int, ...], bool]] = {}
 
@@ -56,6 +60,7 @@ class VirtualLayers(TensorLayers):
             partitioned_input=x.partitioned,
             padding=self.padding,
             merge_streams=self.merge_streams,
+            gradients=self.gradients,
             dtype=self.policy,
             name=name,
         )

@@ -18,6 +18,11 @@ _LATER = {
     "Task.resize = 'stretch'",
     "Task.draw = 'first'",
     "Experiment.variant = None",
+    "DVN.self_distillation = 0.0",
+    "DVN.soft_temperature = 1.0",
+    "DVN.soft_ramp = 0.0",
+    "DVN.hard_labels = 'all'",
+    "DVN.gradients = 'sum'",
 }
 
 

@@ -1,5 +1,6 @@
 """One stage of a method: its network, what it starts from, and its training."""
 
+import copy
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -9,6 +10,7 @@ from dvn_tf.methods import Stage
 from dvn_tf.networks import objectives
 from dvn_tf.networks.distillation import distilling_network
 from dvn_tf.networks.network import DeepVirtualNetwork
+from dvn_tf.networks.self_distillation import self_distilling_network, soft_labels_alone
 from dvn_tf.networks.warm_start import warm_start
 from dvn_tf.tasks import TaskInfo, head_name
 from dvn_tf.training import evaluation, fitting
@@ -46,7 +48,9 @@ def stage_network(
         dtype=recipe.dtype,
         frozen_units=stage.frozen_units,
         merge_streams=recipe.merge_streams,
-        heads=heads | dict.fromkeys(stage.learned, stage.head),
+        gradients=stage.learning.gradients,
+        # One for each: where Keras saves an object twice, it writes its address in this process.
+        heads=heads | {name: copy.copy(stage.head) for name in stage.learned},
         name=f"{stage.name}_network",
     )
     for number, name in enumerate(stage.starts_from):
@@ -93,6 +97,8 @@ def compile_stage(
             stage.temperature,
             stage.distillation_weight,
         )
+    model, objective = _self_distilling(stage, model, objective, outputs, recipe.epochs * steps)
+    if stage.teacher is not None:
         # The old tasks' outputs are learned on the new images, too.
         outputs = {new_task: list(network.virtual_networks)}
     fitting.compile_network(model, recipe, steps, objective)
@@ -144,6 +150,37 @@ def train_stage(
         "backends": list(dict.fromkeys(e["backend"] for e in history if "backend" in e)),
         "outputs": evaluation.last_evaluation(history, task_data, outputs),
     }
+
+
+def _self_distilling(
+    stage: Stage,
+    model: keras.Model,
+    objective: dict,
+    levels: Mapping[str, Sequence[str]],
+    steps: int,
+) -> tuple[keras.Model, dict]:
+    """Lets the levels of each task learn from each other, where the stage's settings say so.
+
+    Args:
+        stage: the stage.
+        model: the model to fit.
+        objective: its objective.
+        levels: {task that learns from labels: its outputs, the lowest level first}.
+        steps: of the whole stage.
+
+    Returns:
+        The model and the objective with self-distillation, or as they are without.
+    """
+    learning = stage.learning
+    if not learning.self_distillation or stage.table.num_levels == 1:
+        return model, objective
+    ramp_steps = round(learning.soft_ramp * steps)
+    if learning.hard_labels == "highest":
+        objective = soft_labels_alone(objective, levels)
+    model = self_distilling_network(
+        model, levels, learning.self_distillation, learning.soft_temperature, ramp_steps
+    )
+    return model, objective
 
 
 def _freeze_all_but_heads(network: DeepVirtualNetwork) -> None:

@@ -18,6 +18,7 @@ from dvn_tf.errors import UserError
 from dvn_tf.networks.backbones import WideResNet
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.networks.objectives import joint_objective
+from dvn_tf.networks.self_distillation import self_distilling_network
 from dvn_tf.tasks import TaskInfo
 from dvn_tf.training.fitting import compile_network
 from dvn_tf.training.recipe import Recipe
@@ -40,6 +41,14 @@ with data_parallel(ALONE, 12):
         for v in net.variables if "moving" in v.path
     }
     devices = len(net.variables[0].value.sharding.device_set)
+    image = keras.Input((8, 8, 1), name="a")
+    pixels = keras.layers.Rescaling(1 / 255)(keras.layers.Flatten()(image))
+    logits = {f"a/level{n}": keras.layers.Dense(3)(pixels[:, : 32 * n]) for n in (1, 2)}
+    small = keras.Model({"a": image}, logits)
+    small = self_distilling_network(small, {"a": list(logits)}, 5.0, 2.0, ramp_steps=6)
+    compile_network(small, Recipe(epochs=2, batch_size=12), 4, joint_objective(logits))
+    y = dict.fromkeys(logits, labels["a"])
+    losses = small.fit(x, y, batch_size=12, epochs=2, shuffle=False, verbose=0).history
 refused = {}
 for batch, most in ((13, None), (12, 5), (12, 2), (13, 1)):
     try:
@@ -48,7 +57,7 @@ for batch, most in ((13, None), (12, 5), (12, 2), (13, 1)):
             refused[most] = len(variable.value.sharding.device_set)
     except UserError as error:
         refused[most] = str(error)
-print(json.dumps([history, moving, devices, list(refused.values())]))
+print(json.dumps([history, moving, losses, devices, list(refused.values())]))
 """
 
 
@@ -70,7 +79,7 @@ def trained(run_python):
 
 
 def test_four_devices_learn_what_one_learns(trained):
-    (history, moving, _, _), (their_history, their_moving, devices, _) = trained
+    (history, moving, *_), (their_history, their_moving, _, devices, _) = trained
     assert devices == 4
     assert len(moving) >= 2
     for name, losses in history.items():
@@ -78,6 +87,14 @@ def test_four_devices_learn_what_one_learns(trained):
     for path, values in moving.items():
         assert their_moving[path] == pytest.approx(values, abs=1e-4), path
     assert history["loss"][0] > history["loss"][-1] + 0.1
+
+
+def test_levels_teach_each_other_on_four_devices_as_on_one(trained):
+    (_, _, losses, *_), (_, _, their_losses, *_) = trained
+    for name, values in losses.items():
+        assert their_losses[name] == pytest.approx(values, rel=1e-6), name
+    entropies = sum(losses[f"a/level{level}_cross_entropy"][1] for level in (1, 2))
+    assert losses["loss"][1] > entropies + 0.01
 
 
 def test_batches_and_devices_that_do_not_fit(trained):
