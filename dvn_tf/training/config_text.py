@@ -18,6 +18,8 @@ _LATER = {
     "Task.resize = 'stretch'",
     "Task.draw = 'first'",
     "Experiment.variant = None",
+    "DVN.lower_batches = 'whole'",
+    "DVN.level_steps = 'all'",
 }
 
 

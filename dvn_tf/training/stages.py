@@ -8,6 +8,7 @@ from dvn_tf.data import TaskData, pipelines
 from dvn_tf.methods import Stage
 from dvn_tf.networks import objectives
 from dvn_tf.networks.distillation import distilling_network
+from dvn_tf.networks.lower_batches import LowerBatches
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.networks.warm_start import warm_start
 from dvn_tf.tasks import TaskInfo, head_name
@@ -83,7 +84,8 @@ def compile_stage(
     if stage.heads_only:
         _freeze_all_but_heads(network)
     outputs = {name: network.outputs_by_task[name] for name in stage.learned}
-    model, objective = network, objectives.joint_objective(network.virtual_networks)
+    model = _with_cheaper_steps(stage, network, recipe)
+    objective = objectives.joint_objective(network.virtual_networks)
     if stage.teacher is not None:
         [new_task] = stage.learned
         model = distilling_network(network, networks[stage.teacher], new_task)
@@ -144,6 +146,15 @@ def train_stage(
         "backends": list(dict.fromkeys(e["backend"] for e in history if "backend" in e)),
         "outputs": evaluation.last_evaluation(history, task_data, outputs),
     }
+
+
+def _with_cheaper_steps(
+    stage: Stage, network: DeepVirtualNetwork, recipe: Recipe
+) -> keras.Model:
+    """What is fitted in the network's place where its steps do not compute all of Eq. 4."""
+    if stage.learning.lower_batches == "share":
+        return LowerBatches(network, recipe.batch_size)
+    return network
 
 
 def _freeze_all_but_heads(network: DeepVirtualNetwork) -> None:
