@@ -10,9 +10,11 @@ from dvn_tf.networks import objectives
 from dvn_tf.networks.distillation import distilling_network
 from dvn_tf.networks.lower_batches import LowerBatches
 from dvn_tf.networks.network import DeepVirtualNetwork
+from dvn_tf.networks.one_level import OneLevel
 from dvn_tf.networks.warm_start import warm_start
 from dvn_tf.tasks import TaskInfo, head_name
 from dvn_tf.training import evaluation, fitting
+from dvn_tf.training.level_steps import DrawLevel
 from dvn_tf.training.recipe import Recipe
 from dvn_tf.training.run_folder import RunFolder
 from dvn_tf.training.stopping import Stop
@@ -136,6 +138,8 @@ def train_stage(
         UserError: as `fitting.train`.
         Stopped: as `fitting.train`.
     """
+    if isinstance(model, OneLevel):
+        observers = [*observers, DrawLevel(recipe.seed, stage.table.num_levels)]
     history = fitting.fit(model, task_data, outputs, recipe, folder, observers, stop, share)
     return {
         "name": stage.name,
@@ -148,12 +152,12 @@ def train_stage(
     }
 
 
-def _with_cheaper_steps(
-    stage: Stage, network: DeepVirtualNetwork, recipe: Recipe
-) -> keras.Model:
+def _with_cheaper_steps(stage: Stage, network: DeepVirtualNetwork, recipe: Recipe) -> keras.Model:
     """What is fitted in the network's place where its steps do not compute all of Eq. 4."""
     if stage.learning.lower_batches == "share":
         return LowerBatches(network, recipe.batch_size)
+    if stage.learning.level_steps == "one":
+        return OneLevel(network)
     return network
 
 
