@@ -7,6 +7,7 @@ from keras import ops
 
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.networks.shared_layers import shared_outputs
+from dvn_tf.tasks import output_name
 
 
 class OneLevel(keras.Model):
@@ -27,6 +28,7 @@ class OneLevel(keras.Model):
     Attributes:
         level: the level that the next training step learns, at first the highest. It may be
             changed between steps.
+        outputs_of: {level: names of its outputs}.
 
     Reference:
         Devvrit et al., "MatFormer: nested transformer for elastic inference", NeurIPS 2024.
@@ -36,16 +38,16 @@ class OneLevel(keras.Model):
         super().__init__(network.input, network.output, name="one_level")
         self.dtype_policy = network.dtype_policy
         self.level = network.table.num_levels
-        names = {level: [] for level in range(1, self.level + 1)}
-        for name, (_, level, _) in network.virtual_networks.items():
-            names[level].append(name)
+        self.outputs_of = {
+            level: [output_name(task.name, level) for task in network.tasks]
+            for level in range(1, self.level + 1)
+        }
         models = {
             level: keras.Model(network.input, shared_outputs(network, outputs))
-            for level, outputs in names.items()
+            for level, outputs in self.outputs_of.items()
         }
-        # Keras would count the layers of models among the attributes once more.
+        # Not the models themselves: Keras would count their layers once more.
         self._model_of = models.__getitem__
-        self._levels = tuple(models)
         self._computed = None  # the level whose step is being traced
 
     def call(self, inputs, training=None, mask=None):
@@ -58,7 +60,7 @@ class OneLevel(keras.Model):
         if self.train_function is not None and not force:
             return
         steps = {}
-        for level in self._levels:
+        for level in self.outputs_of:
             # JAX takes functions that are equal, as methods are, to be traced already.
             self.train_step = functools.partial(self._step_of, level)
             super().make_train_function(force=True)

@@ -75,8 +75,9 @@ def shared_outputs(
     }
 
 
-def _head(network: DeepVirtualNetwork, output: str) -> keras.Function:
+def _head(network: DeepVirtualNetwork, output: str) -> keras.Model:
     """All layers of a head: pooled features (b, c) to logits."""
     task, level, _ = network.virtual_networks[output]
-    first, *_ = network.heads[task.name].layer_names(head_name(task.name, level))
-    return keras.Function(network.get_layer(first).input, network.output[output])
+    name = head_name(task.name, level)
+    first, *_ = network.heads[task.name].layer_names(name)
+    return keras.Model(network.get_layer(first).input, network.output[output], name=name)

@@ -16,7 +16,10 @@ def drawn_level(seed: int, step: int, num_levels: int) -> int:
 
 
 class DrawLevel(keras.callbacks.Callback):
-    """Draws the level of each step for a model such as `OneLevel`.
+    """Draws the level of each step for a `OneLevel`.
+
+    A level that no step of an epoch learned has no metrics of the training images in its logs, so
+    this callback comes before those that read them.
 
     Args:
         seed: the run's seed.
@@ -33,6 +36,15 @@ class DrawLevel(keras.callbacks.Callback):
         self._epoch = epoch
 
     def on_train_batch_begin(self, batch, logs=None):
+        self.model.level = self._level(self._epoch, batch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        learned = {self._level(epoch, batch) for batch in range(self.params["steps"])}
+        for level, outputs in self.model.outputs_of.items():
+            if level not in learned:
+                for name in [n for n in logs if n.startswith(tuple(f"{o}_" for o in outputs))]:
+                    del logs[name]
+
+    def _level(self, epoch: int, batch: int) -> int:
         # Not by the optimizer's count, which leaves out steps whose gradients overflowed.
-        step = self._epoch * self.params["steps"] + batch
-        self.model.level = drawn_level(self.seed, step, self.num_levels)
+        return drawn_level(self.seed, epoch * self.params["steps"] + batch, self.num_levels)

@@ -139,7 +139,7 @@ def train_stage(
         Stopped: as `fitting.train`.
     """
     if isinstance(model, OneLevel):
-        observers = [*observers, DrawLevel(recipe.seed, stage.table.num_levels)]
+        observers = [DrawLevel(recipe.seed, stage.table.num_levels), *observers]
     history = fitting.fit(model, task_data, outputs, recipe, folder, observers, stop, share)
     return {
         "name": stage.name,
