@@ -23,6 +23,7 @@ class DVN(LevelLearning, DistillingMethod):
 
     def stages(self, scenario: Scenario, epochs: int) -> tuple[Stage, ...]:
         """See `Method.stages`."""
+        self.check_cheaper_steps(scenario)
         learning = self.level_learning()
         if not scenario.sequential:
             return self._joint_stage(

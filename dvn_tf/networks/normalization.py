@@ -29,6 +29,8 @@ class SwitchableBatchNormalization(keras.layers.Layer):
     Call arguments:
         inputs: list of tensors (batch, height, width, widths[i]).
         training: normalize by the batch's statistics and update the moving ones.
+        networks: the virtual networks whose tensors `inputs` are, from 0, where these are not
+            all. The others' statistics, scale and offset stay as they are.
 
     Reference:
         Ioffe and Szegedy, "Batch normalization", 2015; Yu et al., "Slimmable neural networks",
@@ -68,30 +70,43 @@ class SwitchableBatchNormalization(keras.layers.Layer):
             for vector in (self.gamma, self.beta, self.moving_mean, self.moving_variance)
         )
 
-    def call(self, inputs, training=False):
+    def call(self, inputs, training=False, networks=None):
         # Statistics of half precision numbers are taken in single precision.
         dtype = keras.backend.result_type(self.compute_dtype, "float32")
         inputs = [ops.cast(x, dtype) for x in inputs]
+        gamma, beta = self._values(self.gamma, networks), self._values(self.beta, networks)
         if training and self.trainable:
-            *outputs, mean, variance = _normalize_batches(self.epsilon)(
-                self.gamma.value, self.beta.value, *inputs
-            )
-            self._move(self.moving_mean, mean)
-            self._move(self.moving_variance, variance)
+            *outputs, mean, variance = _normalize_batches(self.epsilon)(gamma, beta, *inputs)
+            self._move(self.moving_mean, mean, networks)
+            self._move(self.moving_variance, variance, networks)
         else:
             # Not by `rsqrt`: TensorFlow rounds it by the position in the vector, and a virtual
             # network must not change with those beside it.
-            scale = self.gamma / ops.sqrt(self.moving_variance + self.epsilon)
-            shift = self.beta - self.moving_mean * scale
+            variance = self._values(self.moving_variance, networks)
+            scale = gamma / ops.sqrt(variance + self.epsilon)
+            shift = beta - self._values(self.moving_mean, networks) * scale
             outputs = _scale_and_shift(inputs, scale, shift)
         return [ops.cast(y, self.compute_dtype) for y in outputs]
 
-    def compute_output_spec(self, inputs, training=False):
+    def compute_output_spec(self, inputs, training=False, networks=None):
         # Keras would find it by tracing `call`, which takes seconds in a large network.
         return [keras.KerasTensor(x.shape, dtype=self.compute_dtype) for x in inputs]
 
-    def _move(self, moving, values):
-        moving.assign(moving * self.momentum + values * (1.0 - self.momentum))
+    def _values(self, vector, networks):
+        """The values of some virtual networks' channels, side by side; None is all of them."""
+        if networks is None:
+            return vector.value
+        parts = _split(vector.value, self.widths)
+        return ops.concatenate([parts[number] for number in networks])
+
+    def _move(self, moving, values, networks):
+        values = self._values(moving, networks) * self.momentum + values * (1.0 - self.momentum)
+        if networks is not None:
+            parts = dict(enumerate(_split(moving.value, self.widths)))
+            own_widths = [self.widths[number] for number in networks]
+            parts |= zip(networks, _split(values, own_widths), strict=True)
+            values = ops.concatenate(list(parts.values()))
+        moving.assign(values)
 
     def get_config(self):
         return {
@@ -168,5 +183,9 @@ def _scale_and_shift(inputs, scale, shift):
 
 def _by_network(vector, inputs) -> list:
     """Splits a vector of all channels into one for each virtual network."""
-    edges = list(itertools.accumulate(x.shape[-1] for x in inputs))[:-1]
+    return _split(vector, [x.shape[-1] for x in inputs])
+
+
+def _split(vector, widths) -> list:
+    edges = list(itertools.accumulate(widths))[:-1]
     return ops.split(vector, edges) if edges else [vector]  # TensorFlow splits into 2 or more

@@ -23,6 +23,8 @@ _LATER = {
     "DVN.soft_ramp = 0.0",
     "DVN.hard_labels = 'all'",
     "DVN.gradients = 'sum'",
+    "DVN.lower_batches = 'whole'",
+    "DVN.level_steps = 'all'",
 }
 
 

@@ -9,11 +9,14 @@ from dvn_tf.data import TaskData, pipelines
 from dvn_tf.methods import Stage
 from dvn_tf.networks import objectives
 from dvn_tf.networks.distillation import distilling_network
+from dvn_tf.networks.lower_batches import LowerBatches
 from dvn_tf.networks.network import DeepVirtualNetwork
+from dvn_tf.networks.one_level import OneLevel
 from dvn_tf.networks.self_distillation import self_distilling_network, soft_labels_alone
 from dvn_tf.networks.warm_start import warm_start
 from dvn_tf.tasks import TaskInfo, head_name
 from dvn_tf.training import evaluation, fitting
+from dvn_tf.training.level_steps import DrawLevel
 from dvn_tf.training.recipe import Recipe
 from dvn_tf.training.run_folder import RunFolder
 from dvn_tf.training.stopping import Stop
@@ -87,7 +90,8 @@ def compile_stage(
     if stage.heads_only:
         _freeze_all_but_heads(network)
     outputs = {name: network.outputs_by_task[name] for name in stage.learned}
-    model, objective = network, objectives.joint_objective(network.virtual_networks)
+    model = _with_cheaper_steps(stage, network, recipe)
+    objective = objectives.joint_objective(network.virtual_networks)
     if stage.teacher is not None:
         [new_task] = stage.learned
         model = distilling_network(network, networks[stage.teacher], new_task)
@@ -140,6 +144,8 @@ def train_stage(
         UserError: as `fitting.train`.
         Stopped: as `fitting.train`.
     """
+    if isinstance(model, OneLevel):
+        observers = [DrawLevel(recipe.seed, stage.table.num_levels), *observers]
     history = fitting.fit(model, task_data, outputs, recipe, folder, observers, stop, share)
     return {
         "name": stage.name,
@@ -181,6 +187,15 @@ def _self_distilling(
         model, levels, learning.self_distillation, learning.soft_temperature, ramp_steps
     )
     return model, objective
+
+
+def _with_cheaper_steps(stage: Stage, network: DeepVirtualNetwork, recipe: Recipe) -> keras.Model:
+    """What is fitted in the network's place where its steps do not compute all of Eq. 4."""
+    if stage.learning.lower_batches == "share":
+        return LowerBatches(network, recipe.batch_size)
+    if stage.learning.level_steps == "one":
+        return OneLevel(network)
+    return network
 
 
 def _freeze_all_but_heads(network: DeepVirtualNetwork) -> None:
