@@ -18,6 +18,8 @@ _LATER = {
     "Task.resize = 'stretch'",
     "Task.draw = 'first'",
     "Experiment.variant = None",
+    "Scenario.table_rule = 'paper'",
+    "Scenario.affinity = None",
 }
 
 
