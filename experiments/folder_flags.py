@@ -78,8 +78,13 @@ def _check_file(path: str | None, ending: str) -> bool:
     check_text(path)
     if not path.endswith(ending):
         raise flags.ValidationError(f"the file's name must end with {ending}: name another file")
-    if os.path.lexists(path) and not os.path.isfile(path):
-        raise flags.ValidationError("this is no file: name another one")
+    try:
+        if os.lstat(path) and not os.path.isfile(path):
+            raise flags.ValidationError("this is no file: name another one")
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # it is to be written, and its folder is checked
+    except OSError as error:
+        raise flags.ValidationError(f"cannot use the file: {error.strerror or error}") from None
     return _check(os.path.dirname(os.path.abspath(path)), exists=False)
 
 

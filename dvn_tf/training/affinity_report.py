@@ -174,6 +174,7 @@ def _draw(
     heat.set_title("accuracy of a linear probe", pad=12)
     figure.colorbar(image, label="points above or below the task's mean", shrink=0.8)
     fill_table(cells, table, names, partition)
+    cells.set_yticks([])  # as on the left
     cells.set_title("learned table", pad=12)
     with atomic_file(path) as temporary:
         figure.savefig(temporary, dpi=150, bbox_inches="tight")
