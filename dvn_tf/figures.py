@@ -4,6 +4,7 @@ import os
 import pathlib
 from collections.abc import Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -58,10 +59,25 @@ def draw_table(
     Returns:
         The path.
     """
-    partition = partition or UnitPartition.even(table.num_units)
-    names = list(tasks or (f"task {task}" for task in range(1, table.num_tasks + 1)))
     figure = agg_figure(figsize=(1.6 + 1.3 * table.num_levels, 0.9 + 1.2 * table.num_tasks))
     axes = figure.add_subplot()
+    fill_table(axes, table, tasks, partition)
+    if title:
+        axes.set_title(title, pad=12)
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, dpi=150, bbox_inches="tight")
+    return pathlib.Path(path)
+
+
+def fill_table(
+    axes: Axes,
+    table: UnitTable,
+    tasks: Sequence[str] | None = None,
+    partition: UnitPartition | None = None,
+) -> None:
+    """Draws a unit table on axes; arguments as for `draw_table`."""
+    partition = partition or UnitPartition.even(table.num_units)
+    names = list(tasks or (f"task {task}" for task in range(1, table.num_tasks + 1)))
     for task in range(1, table.num_tasks + 1):
         for level in range(1, table.num_levels + 1):
             _draw_cell(axes, task, level, table.units(task, level), partition)
@@ -74,11 +90,6 @@ def draw_table(
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    if title:
-        axes.set_title(title, pad=12)
-    with atomic_file(path) as temporary:
-        figure.savefig(temporary, dpi=150, bbox_inches="tight")
-    return pathlib.Path(path)
 
 
 def _draw_cell(axes, task, level, units, partition):

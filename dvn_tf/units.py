@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Sequence
 
+from dvn_tf import table_rules
 from dvn_tf.errors import UserError, shown
 from dvn_tf.settings import checked
 from dvn_tf.unit_limits import bounded, check_limit, checked_numbers, unit_number
@@ -229,41 +230,11 @@ class UnitTable:
             UserError: if `num_levels` is more than the units, or a size is smaller than the one
                 before or more than the units.
         """
-        num_tasks = checked(int, num_tasks, "the number of tasks")
-        num_units = num_tasks if num_units is None else num_units
-        num_units = checked(int, num_units, "the number of units")
-        num_levels = checked(int | None, num_levels, "the number of levels")
-        check_limit(max(num_tasks, num_units, num_levels or 0), "tasks, units and levels")
-        if num_tasks < 1 or num_units < 1:
-            raise UserError(f"a table needs tasks and units, not {num_tasks} and {num_units}")
-        given = level_sizes is not None
-        if not given:
-            level_sizes = range(1, (num_units if num_levels is None else num_levels) + 1)
-        sizes = checked_numbers(int, level_sizes, "the level sizes")
-        if given and num_levels not in (None, len(sizes)):
-            raise UserError(f"level_sizes {shown(sizes)} do not name {num_levels} levels")
-        if not sizes:
-            raise UserError("a table needs at least one level")
-        if num_levels is not None and num_levels > num_units:
-            raise UserError(
-                f"{len(sizes)} levels need at least {len(sizes)} units, but there are {num_units}: "
-                "use more units or fewer levels"
-            )
-        nested = all(low <= high for low, high in itertools.pairwise(sizes))
-        if sizes[0] < 1 or sizes[-1] > num_units or not nested:
-            raise UserError(
-                f"level sizes {sizes} must rise from at least 1 to at most {num_units} units"
-            )
-        return cls(
-            tuple(
-                tuple(order[:size] for size in sizes)
-                for order in (
-                    _units_by_distance(task, num_tasks, num_units, sizes[0])
-                    for task in range(num_tasks)
-                )
-            ),
-            num_units,
+        num_tasks, num_units, sizes = table_rules.checked_sizes(
+            num_tasks, num_units, num_levels, level_sizes
         )
+        orders = table_rules.paper_orders(num_tasks, num_units, sizes[0])
+        return cls(table_rules.rows_by_orders(orders, sizes), num_units)
 
     @classmethod
     def prefix(cls, num_tasks: int) -> "UnitTable":
@@ -296,17 +267,3 @@ class UnitTable:
             if unit in self.units(task, level):
                 return level
         return None
-
-
-def _units_by_distance(task: int, num_tasks: int, num_units: int, window: int) -> Units:
-    """All units, those of the task's level-1 window first, then by distance from its centre.
-
-    `task` counts from 0 here. Sorting by (distance, ID) is the paper's "nearest unit, the lower
-    ID first on a tie"; the window itself is nearest to its own centre.
-    """
-    room = num_units - window
-    # Window starts spread over 0..room, rounded to the nearest; they are 0, 1, 2, ... when
-    # there are as many windows as tasks, which is the paper's case.
-    start = 0 if num_tasks == 1 else (2 * task * room + num_tasks - 1) // (2 * (num_tasks - 1))
-    centre = start + (window - 1) / 2
-    return tuple(sorted(range(1, num_units + 1), key=lambda unit: (abs(unit - 1 - centre), unit)))

@@ -1,4 +1,4 @@
-"""Flags that name folders: one check for all, made before anything is imported or written."""
+"""Flags that name folders and files: checked before anything is imported or written."""
 
 import functools
 import os
@@ -23,6 +23,20 @@ def define_folder(
     """
     holder = flags.DEFINE_string(name, default, help, required=required)
     flags.register_validator(holder, functools.partial(_check, exists=exists))
+    return holder
+
+
+def define_file(name: str, default: str | None, help: str, *, ending: str) -> flags.FlagHolder:
+    """Defines a flag that names a file to write.
+
+    Args:
+        name: the flag's.
+        default: its value where it is not given.
+        help: what --help says.
+        ending: how the file's name must end, such as ".gin".
+    """
+    holder = flags.DEFINE_string(name, default, help)
+    flags.register_validator(holder, functools.partial(_check_file, ending=ending))
     return holder
 
 
@@ -56,6 +70,22 @@ def _check(path: str | None, exists: bool) -> bool:
     except OSError as error:
         raise flags.ValidationError(f"cannot use the folder: {error.strerror or error}") from None
     return True
+
+
+def _check_file(path: str | None, ending: str) -> bool:
+    if path is None:
+        return True
+    check_text(path)
+    if not path.endswith(ending):
+        raise flags.ValidationError(f"the file's name must end with {ending}: name another file")
+    try:
+        if os.lstat(path) and not os.path.isfile(path):
+            raise flags.ValidationError("this is no file: name another one")
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # it is to be written, and its folder is checked
+    except OSError as error:
+        raise flags.ValidationError(f"cannot use the file: {error.strerror or error}") from None
+    return _check(os.path.dirname(os.path.abspath(path)), exists=False)
 
 
 def _check_readable(path: str) -> None:

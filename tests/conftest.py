@@ -51,6 +51,7 @@ SLOW = (
     "runtime/test_resident.py",
     "test_distribution.py",
     "test_under_jax.py",
+    "training/test_affinity.py",
     "training/test_backends.py",
     "training/test_fitting.py",
     "training/test_full_disk.py",

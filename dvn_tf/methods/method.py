@@ -97,8 +97,13 @@ class Method:
 
     def _needs_own_table(self, scenario: Scenario) -> None:
         """Checks that the scenario leaves units and levels to the paper's rule: k for k tasks."""
-        settings = ("num_units", "num_levels", "level_sizes", "rows", "fractions")
-        given = [f"Scenario.{name}" for name in settings if getattr(scenario, name) is not None]
+        settings = ("num_units", "num_levels", "level_sizes", "table_rule", "affinity", "rows")
+        defaults = {field.name: field.default for field in dataclasses.fields(scenario)}
+        given = [
+            f"Scenario.{name}"
+            for name in (*settings, "fractions")
+            if getattr(scenario, name) != defaults[name]
+        ]
         if given:
             raise UserError(
                 f"{self.title} adds one unit for each task of scenario {scenario.name}, which "

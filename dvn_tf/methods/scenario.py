@@ -7,10 +7,12 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Annotated
 
+from dvn_tf import table_rules
 from dvn_tf.data import Task, check_tasks
-from dvn_tf.errors import UserError
+from dvn_tf.errors import UserError, shown
 from dvn_tf.networks.backbones import Backbone
-from dvn_tf.settings import Between, Described, FileName, Length, check_settings
+from dvn_tf.settings import Between, Described, FileName, Length, OneOf, check_settings
+from dvn_tf.table_rules import AFFINITY_LIMIT, LEARNED, PAPER, TABLE_RULES
 from dvn_tf.unit_limits import UNIT_LIMIT
 from dvn_tf.units import UnitPartition, UnitTable
 
@@ -18,6 +20,7 @@ _VIRTUAL_NETWORKS = 1_024  # at most; each has a head and normalization of its o
 _Count = Annotated[int, Between(1, UNIT_LIMIT)]
 _Share = Annotated[float, Between(0, 1, without_low=True)]
 _Several = Length(1, UNIT_LIMIT)
+_Affinity = Annotated[float, Between(-AFFINITY_LIMIT, AFFINITY_LIMIT)]
 BackboneSetting = Annotated[
     Backbone, Described("a backbone such as @WideResNet()", "backbones such as @WideResNet()")
 ]
@@ -36,7 +39,7 @@ class Scenario:
         num_units: number of units U; None means one for each task.
         num_levels: number of levels n_h, level l having l units; None means U.
         level_sizes: instead of `num_levels`, the number of units of each level, as (2, 3, 4).
-        rows: instead of the paper's rule, an explicit table: for each task, for each level,
+        rows: instead of a rule, an explicit table: for each task, for each level,
             the units used, as (((1,), (1, 2)), ((2,), (1, 2))).
         fractions: the share of the channels that each unit owns; None divides evenly.
         map_size: side in pixels of the maps that the input layers produce; None is the size of
@@ -45,6 +48,12 @@ class Scenario:
             once. The images of earlier tasks are then no longer available.
         prefix_shares: for methods in which task j uses units 1..j (NestedNet, PackNet+): for each
             j, the share of all parameters that these units have. None is j/k.
+        table_rule: which units the levels of a task take, one after the other. "paper" takes the
+            nearest first (section 3.2); "balanced" does so as far as every unit is used by equally
+            many (task, level); "learned" takes the units of the greatest `affinity` first. The
+            latter two need as many units as tasks, see `dvn_tf.table_rules`.
+        affinity: for the learned table, a row for each task: how much each unit has to give the
+            task, as `python -m experiments.affinity` measures it.
 
     Raises:
         UserError: if the parts do not fit each other.
@@ -67,6 +76,8 @@ class Scenario:
     map_size: Annotated[int, Between(1, 4_096)] | None = None
     sequential: bool = False
     prefix_shares: Annotated[Sequence[_Share], _Several] | None = None
+    table_rule: Annotated[str, OneOf(*TABLE_RULES)] = PAPER
+    affinity: Annotated[Sequence[Annotated[Sequence[_Affinity], _Several]], _Several] | None = None
 
     def __post_init__(self):
         check_settings(self)
@@ -83,6 +94,7 @@ class Scenario:
         if self.rows is not None and (self.num_levels or self.level_sizes):
             raise UserError("an explicit table (rows) excludes num_levels and level_sizes")
         self._check_virtual_networks()
+        self._check_table_rule()
         if self.table.num_tasks != len(self.tasks):
             raise UserError(
                 f"the table has {self.table.num_tasks} rows for {len(self.tasks)} tasks"
@@ -107,12 +119,51 @@ class Scenario:
                 f"{_VIRTUAL_NETWORKS:,}: use fewer levels or tasks"
             )
 
+    def _check_table_rule(self) -> None:
+        rule, count = self.table_rule, len(self.tasks)
+        if rule == LEARNED and self.affinity is None:
+            raise UserError(
+                "Scenario.table_rule 'learned' needs Scenario.affinity: measure it with "
+                "python -m experiments.affinity"
+            )
+        if rule != LEARNED and self.affinity is not None:
+            raise UserError(
+                f"Scenario.affinity is for Scenario.table_rule 'learned', not {rule!r}: leave one "
+                "of them out"
+            )
+        if rule == PAPER:
+            return
+        if self.rows is not None:
+            raise UserError(
+                f"an explicit table (rows) excludes Scenario.table_rule {rule!r}: leave one of "
+                "them out"
+            )
+        if self.num_units not in (None, count):
+            raise UserError(
+                f"Scenario.table_rule {rule!r} needs as many units as tasks: {count}, not "
+                f"{self.num_units}"
+            )
+        lengths = [len(row) for row in self.affinity or ()]
+        if rule == LEARNED and lengths != [count] * count:
+            raise UserError(
+                f"Scenario.affinity needs {count} rows of {count} numbers, a row for each task and "
+                f"a number for each unit; its rows have {shown(lengths)}"
+            )
+
     @property
     def table(self) -> UnitTable:
         """The task x level table."""
         if self.rows is not None:
             return UnitTable(self.rows, self.num_units)
-        return UnitTable.by_rule(len(self.tasks), self.num_units, self.num_levels, self.level_sizes)
+        size = (len(self.tasks), self.num_units, self.num_levels, self.level_sizes)
+        if self.table_rule == PAPER:
+            return UnitTable.by_rule(*size)
+        num_tasks, num_units, sizes = table_rules.checked_sizes(*size)
+        if self.table_rule == LEARNED:
+            orders = table_rules.learned_orders(self.affinity, sizes[-1])
+        else:
+            orders = table_rules.balanced_orders(num_tasks, sizes[-1])
+        return UnitTable(table_rules.rows_by_orders(orders, sizes), num_units)
 
     @property
     def partition(self) -> UnitPartition:

@@ -33,7 +33,7 @@ def distilling_network(
     teacher.trainable = False
     info = network.tasks_by_name[new_task]
     image = keras.Input(info.image_shape, name=new_task)
-    images = {task.name: _seen_by(task, image, info) for task in network.tasks}
+    images = {task.name: seen_by(task, image, info) for task in network.tasks}
     student = network(images)
     kept = teacher({task.name: images[task.name] for task in teacher.tasks})
     highest = teacher.table.num_levels
@@ -48,8 +48,17 @@ def distilling_network(
     return model
 
 
-def _seen_by(task: TaskInfo, image, info: TaskInfo):
-    """The new images in the shape of an old task's."""
+def seen_by(task: TaskInfo, image, info: TaskInfo):
+    """The images of one task in the shape of another's.
+
+    Args:
+        task: the other task, such as an old one.
+        image: the images, or a tensor that stands for them.
+        info: the task of the images, such as the new one.
+
+    Raises:
+        UserError: if they have another number of channels.
+    """
     if task.image_shape[-1] != info.image_shape[-1]:
         raise UserError(
             f"task {task.name} has images of {task.image_shape[-1]} channels and {info.name} of "

@@ -25,6 +25,8 @@ _LATER = {
     "DVN.gradients = 'sum'",
     "DVN.lower_batches = 'whole'",
     "DVN.level_steps = 'all'",
+    "Scenario.table_rule = 'paper'",
+    "Scenario.affinity = None",
 }
 
 

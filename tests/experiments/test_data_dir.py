@@ -5,6 +5,7 @@ import pytest
 PROGRAMS = {
     "joint": ["--gin_file=gin/quickstart.gin"],
     "sequential": ["--gin_file=gin/quickstart_sequential.gin"],
+    "affinity": ["--run_dir=runs"],
     "export": ["--run_dir=runs"],
     "latency": ["--run_dir=runs"],
 }

@@ -13,6 +13,8 @@ READ, WRITTEN = "read", "written"
 GIN = "--gin_file=gin/quickstart.gin"
 # {flag of a program: (what the folder is for, the other flags that it needs)}
 FLAGS = {
+    ("affinity", "run_dir"): (READ, []),
+    ("affinity", "data_dir"): (READ, ["--run_dir=folder"]),
     ("compare", "runs"): (READ, []),
     ("compare", "report_dir"): (WRITTEN, ["--runs=folder"]),
     ("export", "run_dir"): (READ, []),

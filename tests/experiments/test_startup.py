@@ -41,7 +41,7 @@ def run_quick(run_python, tmp_path):
 
 
 def test_all_programs_are_here():
-    assert len(PROGRAMS) == 11
+    assert len(PROGRAMS) == 12
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -57,7 +57,9 @@ def test_help_explains_every_flag(program, run_quick):
         files = [ROOT / "dvn_runtime" / "predict.py"]
     for file in files:
         source = file.read_text()
-        flags |= set(re.findall(r"(?:flags\.DEFINE_\w+|define_folder)\(\s*\"(\w+)\"", source))
+        flags |= set(
+            re.findall(r"(?:flags\.DEFINE_\w+|define_(?:folder|file))\(\s*\"(\w+)\"", source)
+        )
         flags |= set(re.findall(r"add_argument\(\"--(\w+)\"", source))
         if "define_gin_flags()" in source:
             flags |= {"gin_file", "gin_param"}
@@ -91,6 +93,8 @@ CASES = {
     "export without a run": ("export", [], "--run_dir must be given"),
     "compare without runs": ("compare", [], "--runs must be given"),
     "budgets without a folder": ("budget_plot", [], "--export_dir and --budgets must be given"),
+    "affinity without a run": ("affinity", [], "--run_dir must be given"),
+    "affinity of too few images": ("affinity", ["--run_dir=.", "--images=1"], "--images=1"),
     "latency of nothing": ("latency", [], "nothing to time: give --run_dir, or --gin_file"),
     "latency without gin files": ("latency", ["--untrained"], "no gin file: pass one"),
 } | {

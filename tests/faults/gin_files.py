@@ -145,6 +145,7 @@ _ROUTES = {
     "--gin_file in a package": _by_path,
     "export --run_dir": _by_run("experiments.export", "--format=litert", "--level=1"),
     "latency --run_dir": _by_run("experiments.latency", "--format=litert", "--rounds=5"),
+    "affinity --run_dir": _by_run("experiments.affinity", "--images=40"),
     "joint --run_dir": _by_resuming,
     "sequential --initial_run": _by_initial_run,
 }
