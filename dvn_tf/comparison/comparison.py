@@ -102,6 +102,17 @@ class Comparison:
         return SEPARATE in self.methods.index
 
     @property
+    def others(self) -> list[str]:
+        """The methods that the paper compares the DVN to, and those of others.
+
+        Left out are variants of the DVN and separate networks, which have sections of their own in
+        reports, and do not enlarge the family of the paper's comparison.
+        """
+        own = {"dvn", *self.variants}
+        names = [name for name in self.methods.index if name not in own]
+        return [name for name in names if not f"{name}_".startswith(f"{SEPARATE}_")]
+
+    @property
     def single_run(self) -> bool:
         """Whether there is one method with one seed, so nothing to compare."""
         return self.outputs["run"].nunique() == 1
