@@ -40,7 +40,7 @@ def read_correct(outputs: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
             if counted != counts.get(name):
                 raise UserError(
                     f"{file} has {_described(counted)} for {name!a}, and results.json "
-                    f"{_described(counts.get(name))}: delete {_FILE}, and images are not resampled"
+                    f"{_described(counts.get(name))}: delete {_FILE} to do without it"
                 )
     return found
 

@@ -29,9 +29,10 @@ def differences(comparison: Comparison) -> pd.DataFrame:
         The columns: primary (whether it is), level (of the DVN), method, title (of the task, or
         `AVERAGE`), seeds (a tuple of those that both have), difference (an `Estimate` in points,
         None without such seeds), mean and half (its own), p (of the paired test, corrected), paper
-        (the paper's difference in points) and verdict (in words). The interval and p of a primary comparison
-        are corrected for all of them, see `statistics.paired_test`. An exploratory one has an
-        uncorrected interval and no p, and its verdict is "". Numbers that there are not are NaN.
+        (the paper's difference in points) and verdict (in words). The interval and p of a primary
+        comparison are corrected for all of them, see `statistics.paired_test`. An exploratory one
+        has an uncorrected interval and no p, and its verdict is "". Numbers that there are not are
+        NaN.
     """
     rows = []
     if comparison.has_dvn:
