@@ -15,6 +15,7 @@ from dvn_tf.comparison.correct_images import read_correct
 from dvn_tf.comparison.runs import read_epochs, read_runs, unfinished_runs
 from dvn_tf.comparison.statistics import Estimate, estimate
 from dvn_tf.tasks import size_name
+from dvn_tf.training.schema import COST
 
 SEPARATE = "separate"
 AVERAGE = "Average"  # heads the mean over tasks, beside "Task 1 (cifar10)"
@@ -125,8 +126,12 @@ class Comparison:
 
     def levels_of(self, method: str, task: str) -> list[int]:
         """The levels that a method has of a task, the lowest first."""
-        rows = self.outputs.query("method == @method and task == @task")
-        return sorted(rows["level"].unique())
+        return self._levels_of.get((method, task), [])
+
+    @functools.cached_property
+    def _levels_of(self) -> dict[tuple[str, str], list[int]]:
+        groups = self.outputs.groupby(["method", "task"])["level"]
+        return {names: sorted(levels.unique()) for names, levels in groups}
 
     def by_level(self, column: str) -> pd.DataFrame:
         """A column of `outputs` with the titles of the tasks across.
@@ -180,7 +185,11 @@ class Comparison:
 
     def cost(self, method: str, level: int, title: str, column: str) -> float:
         """The parameters, density or the like of an output; from the first seed."""
-        return self.by_level(column).loc[(method, level), title].iloc[0]
+        return self._costs[column].loc[(method, level), title].iloc[0]
+
+    @functools.cached_property
+    def _costs(self) -> dict[str, pd.DataFrame]:
+        return {column: self.by_level(column) for column in COST}
 
     def curves(self, method: str, task: str, level: int, epoch: str = "epoch") -> pd.DataFrame:
         """Test accuracy by epoch, in per cent.
