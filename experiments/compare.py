@@ -10,6 +10,8 @@ runs/J1/comparison. Nothing is trained. Unfinished runs are named and left out.
 
 import os
 
+from absl import flags
+
 from experiments import programs
 from experiments.folder_flags import define_folder
 
@@ -21,6 +23,12 @@ _REPORT_DIR = define_folder(
     None,
     "Folder to write; by default RUNS/report. A report in it is replaced. It may hold the runs.",
 )
+_MARGIN = flags.DEFINE_float(
+    "margin",
+    1.0,
+    "How many points of accuracy a virtual network may be worse than a network of its own to count "
+    "as not worse, where there are runs of separate networks.",
+)
 
 
 def main(_):
@@ -28,7 +36,7 @@ def main(_):
     with programs.starting():
         from dvn_tf.comparison import report
 
-    report.write_report(_RUNS.value, _REPORT_DIR.value)
+    report.write_report(_RUNS.value, _REPORT_DIR.value, _MARGIN.value)
 
 
 _old: list[tuple | None] = []  # what `_report` gave before the work

@@ -6,20 +6,19 @@ import os
 import pathlib
 from fractions import Fraction
 
+import numpy as np
 import pandas as pd
 
 from dvn_tf.comparison import paper
+from dvn_tf.comparison.comparable import TASK_SETTINGS, check_comparable
+from dvn_tf.comparison.correct_images import read_correct
 from dvn_tf.comparison.runs import read_epochs, read_runs, unfinished_runs
 from dvn_tf.comparison.statistics import Estimate, estimate
-from dvn_tf.errors import UserError
 from dvn_tf.tasks import size_name
+from dvn_tf.training.schema import COST
 
+SEPARATE = "separate"
 AVERAGE = "Average"  # heads the mean over tasks, beside "Task 1 (cifar10)"
-# What must agree between all runs, between the runs of a method, and for each task.
-_SETTINGS = ["kind", "backbone", "epochs", "batch_size", "tasks"]
-_METHOD_SETTINGS = ["title", "units", "levels", "num_networks"]
-_METHOD_SETTINGS += ["run_parameters", "run_parameters_paper", "outputs"]
-_TASK_SETTINGS = ["classes", "train_images", "test_images"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +33,8 @@ class Comparison:
         outputs: a row for each output of each run, see `runs.read_runs`.
         epochs: a row for each output of each epoch, see `runs.read_epochs`.
         unfinished: folders of runs without results.
+        correct: {run: {output: whether each test image is classified correctly}}, of the runs
+            that have a correct.json.
         paper: the paper's scenario, None if it has none like this.
     """
 
@@ -41,11 +42,12 @@ class Comparison:
     outputs: pd.DataFrame
     epochs: pd.DataFrame
     unfinished: tuple[pathlib.Path, ...]
+    correct: dict[str, dict[str, np.ndarray]]
     paper: paper.PaperScenario | None
 
     @property
     def settings(self) -> pd.Series:
-        """What all runs share: scenario, kind, backbone, epochs and batch_size."""
+        """What all runs share: scenario, kind, backbone and batch_size."""
         return self.outputs.iloc[0]
 
     @property
@@ -60,7 +62,7 @@ class Comparison:
     @functools.cached_property
     def tasks(self) -> pd.DataFrame:
         """A row for each task, by name: title, classes, train_images, test_images."""
-        tasks = self.outputs.groupby("task", sort=False)[_TASK_SETTINGS].first()
+        tasks = self.outputs.groupby("task", sort=False)[TASK_SETTINGS].first()
         titles = [f"Task {number} ({task})" for number, task in enumerate(tasks.index, start=1)]
         return tasks.assign(title=titles)
 
@@ -68,17 +70,20 @@ class Comparison:
     def methods(self) -> pd.DataFrame:
         """A row for each method, by key, in the paper's order with the DVN last.
 
-        The columns: title, num_networks, run_parameters, run_parameters_paper, levels (the most
-        that a task has), seeds (a tuple), seconds (mean over seeds), num_outputs (of all networks
-        together) and outputs_of_a_network (N_O, as the paper counts it in Table 1).
+        The columns: title, epochs, units (how many), num_networks, run_parameters,
+        run_parameters_paper, levels (the most that a task has), seeds (a tuple), seconds and
+        training_multiply_adds (mean over seeds), num_outputs (of all networks together) and
+        outputs_of_a_network (N_O, as the paper counts it in Table 1).
         """
         groups = self.outputs.groupby("method", sort=False)
-        columns = ["title", "num_networks", "run_parameters", "run_parameters_paper"]
+        columns = ["title", "epochs", "units"]
+        columns += ["num_networks", "run_parameters", "run_parameters_paper"]
         methods = groups[columns].first()
         methods["levels"] = groups["level"].max()
         methods["seeds"] = groups["seed"].agg(lambda seeds: tuple(seeds.unique()))
         runs = self.outputs.drop_duplicates("run")
-        methods["seconds"] = runs.groupby("method")["seconds"].mean()
+        for column in ("seconds", "training_multiply_adds"):
+            methods[column] = runs.groupby("method")[column].mean()
         methods["num_outputs"] = groups.size() // methods["seeds"].map(len)
         networks = methods["num_networks"].clip(lower=1)
         return methods.assign(outputs_of_a_network=methods["num_outputs"] // networks)
@@ -86,6 +91,27 @@ class Comparison:
     @property
     def has_dvn(self) -> bool:
         return "dvn" in self.methods.index
+
+    @property
+    def variants(self) -> list[str]:
+        """The variants of the DVN: other settings of the same method, such as dvn_distilled."""
+        return [method for method in self.methods.index if method.startswith("dvn_")]
+
+    @property
+    def has_separate(self) -> bool:
+        """Whether there are networks of the same sizes that share nothing, to compare it to."""
+        return SEPARATE in self.methods.index
+
+    @property
+    def others(self) -> list[str]:
+        """The methods that the paper compares the DVN to, and those of others.
+
+        Left out are variants of the DVN and separate networks, which have sections of their own in
+        reports, and do not enlarge the family of the paper's comparison.
+        """
+        own = {"dvn", *self.variants}
+        names = [name for name in self.methods.index if name not in own]
+        return [name for name in names if not f"{name}_".startswith(f"{SEPARATE}_")]
 
     @property
     def single_run(self) -> bool:
@@ -100,8 +126,12 @@ class Comparison:
 
     def levels_of(self, method: str, task: str) -> list[int]:
         """The levels that a method has of a task, the lowest first."""
-        rows = self.outputs.query("method == @method and task == @task")
-        return sorted(rows["level"].unique())
+        return self._levels_of.get((method, task), [])
+
+    @functools.cached_property
+    def _levels_of(self) -> dict[tuple[str, str], list[int]]:
+        groups = self.outputs.groupby(["method", "task"])["level"]
+        return {names: sorted(levels.unique()) for names, levels in groups}
 
     def by_level(self, column: str) -> pd.DataFrame:
         """A column of `outputs` with the titles of the tasks across.
@@ -129,6 +159,16 @@ class Comparison:
         return shares.assign(**{AVERAGE: pd.Series(average, shares.index, object)})
 
     @functools.cached_property
+    def exact_outputs(self) -> pd.DataFrame:
+        """Test accuracies in per cent, as fractions of images: a row for each (method, seed).
+
+        The columns are (task, level); NaN where a method lacks the output.
+        """
+        correct, total = (self.outputs[name].map(as_fraction) for name in ("correct", "total"))
+        shares = self.outputs.assign(share=100 * correct / total)
+        return shares.pivot(index=["method", "seed"], columns=["task", "level"], values="share")
+
+    @functools.cached_property
     def accuracies(self) -> pd.DataFrame:
         """`exact_accuracies` as floats."""
         return self.exact_accuracies.astype(float)
@@ -145,7 +185,11 @@ class Comparison:
 
     def cost(self, method: str, level: int, title: str, column: str) -> float:
         """The parameters, density or the like of an output; from the first seed."""
-        return self.by_level(column).loc[(method, level), title].iloc[0]
+        return self._costs[column].loc[(method, level), title].iloc[0]
+
+    @functools.cached_property
+    def _costs(self) -> dict[str, pd.DataFrame]:
+        return {column: self.by_level(column) for column in COST}
 
     def curves(self, method: str, task: str, level: int, epoch: str = "epoch") -> pd.DataFrame:
         """Test accuracy by epoch, in per cent.
@@ -153,7 +197,7 @@ class Comparison:
         Args:
             method: a method's key.
             task: a task's name.
-            level: from 1. A stage whose network lacks the level gives its highest.
+            level: from 1. If the network of a stage lacked it, this is the highest that it had.
             epoch: how epochs are counted, a column of `epochs`: "epoch" or "task_epoch".
 
         Returns:
@@ -161,7 +205,9 @@ class Comparison:
         """
         rows = self.epochs.query(f"method == @method and task == @task and {epoch}.notna()")
         by_level = rows.pivot(index=[epoch, "seed"], columns="level", values="accuracy")
-        by_level = by_level.reindex(columns=range(1, level + 1)).ffill(axis=1)
+        by_level = by_level.reindex(columns=range(1, level + 1))
+        if self.methods.at[method, "num_networks"] == 1:
+            by_level = by_level.ffill(axis=1)
         by_seed = 100 * by_level[level].unstack("seed")
         by_seed = by_seed.reindex(columns=self.methods.at[method, "seeds"]).dropna()
         return by_seed.set_axis(by_seed.index.astype(int))
@@ -216,54 +262,12 @@ def read_comparison(folder: str | os.PathLike) -> Comparison:
         folder: such as runs/J1.
 
     Raises:
-        UserError: if there is no run, if a file is damaged, or if the runs are of several
-            scenarios, of different settings, or twice of one method and seed.
+        UserError: if there is no run, if a file is damaged, or as `check_comparable`.
     """
     outputs = read_runs(folder)
-    _check_comparable(pathlib.Path(folder), outputs)
+    check_comparable(pathlib.Path(folder), outputs)
     scenario, kind = outputs.iloc[0][["scenario", "kind"]]
     theirs = paper.scenario(scenario, kind, outputs["task"].nunique())
     unfinished = tuple(unfinished_runs(folder))
-    return Comparison(pathlib.Path(folder), outputs, read_epochs(outputs), unfinished, theirs)
-
-
-def _check_comparable(folder: pathlib.Path, outputs: pd.DataFrame) -> None:
-    """Checks that a difference between runs can only come from the method and the seed."""
-    scenarios = sorted(outputs["scenario"].unique())
-    if len(scenarios) > 1:
-        first = os.path.commonpath([*outputs.loc[outputs["scenario"] == scenarios[0], "run"]])
-        raise UserError(
-            f"{folder} holds runs of several scenarios ({', '.join(scenarios)}): name one of them, "
-            f"such as --runs={first}"
-        )
-    runs = outputs.drop_duplicates("run").set_index("run", drop=False)
-    for (method, seed), same in runs.groupby(["method", "seed"]):
-        if len(same) > 1:
-            paths = sorted(same["run"])
-            raise UserError(
-                f"method {method} with seed {seed} is there twice, in {paths[0]} and {paths[1]}: "
-                "move one of them away"
-            )
-    names = outputs.assign(outputs=outputs["task"] + "/level" + outputs["level"].astype(str))
-    listed = names.groupby("run")[["task", "outputs"]].agg(
-        lambda column: ", ".join(column.unique())
-    )
-    runs = runs.assign(tasks=listed["task"], outputs=listed["outputs"])
-    _check_same(runs, _SETTINGS)
-    for _, same in runs.groupby("method", sort=False):
-        _check_same(same, _METHOD_SETTINGS)
-    for task, same in outputs.groupby("task", sort=False):
-        _check_same(same, _TASK_SETTINGS, f" of {task}")
-
-
-def _check_same(rows: pd.DataFrame, columns: list[str], of: str = "") -> None:
-    first = rows.iloc[0]
-    for column in columns:
-        others = rows[rows[column] != first[column]]
-        if len(others):
-            other = others.iloc[0]
-            raise UserError(
-                f"{first['run']} and {other['run']} differ in {column.removeprefix('run_')}{of} "
-                f"({first[column]}; {other[column]}): only runs of the same settings can be "
-                "compared, so move the others to a folder of their own"
-            )
+    epochs, correct = read_epochs(outputs), read_correct(outputs)
+    return Comparison(pathlib.Path(folder), outputs, epochs, unfinished, correct, theirs)

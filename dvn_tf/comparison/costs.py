@@ -3,6 +3,7 @@
 from dvn_tf.comparison import markdown, provenance
 from dvn_tf.comparison.comparison import Comparison
 from dvn_tf.comparison.markdown import Table
+from dvn_tf.comparison.training_cost import PASSES
 
 BYTES_PER_PARAMETER = 4
 
@@ -10,7 +11,13 @@ _NOTE = (
     "N_O counts the outputs of one trained network, as the paper does. N_T counts all parameters "
     "that must be stored, of all networks together; the paper counts only the convolutions after "
     "the input layer. Training time is the mean over seeds, as measured on {machine}. It can be "
-    "compared only if each run had the same machine to itself. Storage is 4 bytes a parameter."
+    "compared only if each run had the same machine to itself. Storage is 4 bytes a parameter, of "
+    "all networks that the outputs need."
+)
+_COUNTED = (
+    " Training multiply-adds are as counted by the run or, where it has no count, {passes} forward "
+    "passes of every output for each of its training images and epochs: one forward and about two "
+    "backward. Passes that distil old tasks are left out."
 )
 _LAST_COLUMN = (
     " The last column is the storage for as many outputs as the DVN has. For the baseline that is "
@@ -23,13 +30,16 @@ def note(comparison: Comparison) -> str:
     """What the columns of `cost_table` count."""
     machines = provenance.machines(comparison)
     machine = "the machines in brackets" if len(machines) > 1 else machines[0]
-    return _NOTE.format(machine=machine) + (_LAST_COLUMN if comparison.has_dvn else "")
+    text = _NOTE.format(machine=machine)
+    if comparison.methods["training_multiply_adds"].notna().any():
+        text += _COUNTED.format(passes=PASSES)
+    return text + (_LAST_COLUMN if comparison.has_dvn else "")
 
 
 def cost_table(comparison: Comparison) -> Table:
     """The costs, a row for each method; without a DVN, without the last column."""
     head = ["Method", "networks", "N_O", "all outputs", "N_T, paper's count", "N_T, everything"]
-    head += ["training time", "storage"]
+    head += ["training time", "training multiply-adds", "storage"]
     wanted = comparison.methods["num_outputs"].get("dvn")
     head += [f"storage for {wanted} outputs"] if wanted else []
     rows = []
@@ -43,6 +53,7 @@ def cost_table(comparison: Comparison) -> Table:
             f"{method.run_parameters_paper:,}",
             f"{method.run_parameters:,}",
             markdown.duration(method.seconds) + _on_machines(comparison, method.Index),
+            markdown.multiply_adds(method.training_multiply_adds),
             markdown.megabytes(storage),
         ]
         if wanted:

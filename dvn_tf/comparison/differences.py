@@ -2,7 +2,8 @@
 
 The primary comparison is the one that the paper's tables are about: the average over tasks, the
 DVN's highest level against each other method's highest. Only its differences get a verdict. All
-others, of single tasks and of the DVN's lowest level, are exploratory.
+others, of single tasks and of the DVN's lowest level, are exploratory. Variants of the DVN and
+separate networks have comparisons of their own: `non_inferiority` and `variants`.
 """
 
 import itertools
@@ -24,17 +25,18 @@ def differences(comparison: Comparison) -> pd.DataFrame:
     """Compares the DVN's highest and lowest level to the highest of each other method.
 
     Returns:
-        A row for each comparison, the primary ones first; empty without a DVN. The columns:
-        primary (whether it is), level (of the DVN), method, title (of the task, or `AVERAGE`),
-        seeds (a tuple of those that both have), difference (an `Estimate` in points, None without
-        such seeds), mean and half (its own), p (of the paired test, corrected), paper (the paper's
-        difference in points) and verdict (in words). The interval and p of a primary comparison
-        are corrected for all of them, see `statistics.paired_test`. An exploratory one has an
-        uncorrected interval and no p, and its verdict is "". Numbers that there are not are NaN.
+        A row for each comparison, the primary ones first; empty without a DVN or another method.
+        The columns: primary (whether it is), level (of the DVN), method, title (of the task, or
+        `AVERAGE`), seeds (a tuple of those that both have), difference (an `Estimate` in points,
+        None without such seeds), mean and half (its own), p (of the paired test, corrected), paper
+        (the paper's difference in points) and verdict (in words). The interval and p of a primary
+        comparison are corrected for all of them, see `statistics.paired_test`. An exploratory one
+        has an uncorrected interval and no p, and its verdict is "". Numbers that there are not are
+        NaN.
     """
     rows = []
     if comparison.has_dvn:
-        others = comparison.methods.index.drop("dvn")
+        others = comparison.others
         highest = comparison.methods.at["dvn", "levels"]
         shared = [len(_shared_seeds(comparison, method)) for method in others]
         tests = max(1, sum(number >= MIN_SEEDS for number in shared))
@@ -133,7 +135,7 @@ def _cells(comparison: Comparison, found: pd.DataFrame, row) -> list[str]:
         method["title"],
         " : ".join(comparison.size(*output, row.title) for output in compared),
         markdown.with_interval(row.difference, "+") if row.seeds else "—",
-        ", ".join(map(str, row.seeds)) or "none",
+        markdown.seed_list(row.seeds),
         *(["—" if pd.isna(row.paper) else f"{row.paper:+z.2f}"] if _paper_head(found) else []),
     ]
 

@@ -1,11 +1,12 @@
 """The report's figures: the paper's Figures 4, 5 and 6, and the methods side by side."""
 
 import collections
+import itertools
 import pathlib
 
 import matplotlib
 
-from dvn_tf.comparison import forgetting, panels
+from dvn_tf.comparison import cost_figure, forgetting, panels
 from dvn_tf.comparison.comparison import AVERAGE, Comparison
 from dvn_tf.comparison.statistics import MIN_SEEDS
 from dvn_tf.errors import UserError
@@ -36,6 +37,7 @@ def draw_figures(folder: pathlib.Path, comparison: Comparison) -> dict[str, str]
     drawers = {
         "dvn_by_epoch": _dvn_by_epoch,
         "accuracy_over_density": _over_density,
+        "accuracy_over_cost": cost_figure.draw,
         "memory_efficient": _memory_efficient,
         "accuracy_by_method": _by_method,
         "methods_by_epoch": _methods_by_epoch,
@@ -115,6 +117,8 @@ def _memory_efficient(figure, comparison: Comparison) -> str | None:
 
 
 def _draw_by_size(figure, comparison: Comparison, methods: list[str], title: str) -> bool:
+    looks = panels.looks(comparison)
+
     def draw(axes, task):
         own = comparison.tasks.at[task, "title"]
         outputs = [(m, level) for m in methods for level in comparison.levels_of(m, task)]
@@ -123,19 +127,28 @@ def _draw_by_size(figure, comparison: Comparison, methods: list[str], title: str
         same = collections.defaultdict(list)
         for output, density in densities.items():
             same[size_name(density)].append(output)
+        step = _step([*densities.values()], max(map(len, same.values())))
         for method in methods:
             levels = comparison.levels_of(method, task)
             places = []
             for level in levels:
                 beside = same[size_name(densities[method, level])]
                 shift = beside.index((method, level)) - (len(beside) - 1) / 2
-                places.append(densities[method, level] + 0.02 * shift)
+                places.append(densities[method, level] + step * shift)
             values = [comparison.accuracy(method, level, own) for level in levels]
             label = comparison.methods.at[method, "title"]
-            panels.draw_levels(axes, places, values, method, label)
-        panels.name_sizes(axes, [*densities.values()])
+            panels.draw_levels(axes, places, values, looks[method], label)
+        apart = step * (max(map(len, same.values())) - 1) / 2
+        panels.name_sizes(axes, [*densities.values()], apart)
 
     return panels.draw_tasks(figure, comparison, draw, _DENSITY, title)
+
+
+def _step(densities: list[float], most: int) -> float:
+    """How far apart outputs of one size stand, so that they do not reach those of the next."""
+    places = sorted(densities)
+    gaps = [b - a for a, b in itertools.pairwise(places) if size_name(a) != size_name(b)]
+    return min(0.02, *(0.7 * gap / most for gap in gaps))
 
 
 def _by_method(figure, comparison: Comparison) -> str:
@@ -143,10 +156,11 @@ def _by_method(figure, comparison: Comparison) -> str:
     rows = comparison.levels[::-1]
     titles = [*comparison.tasks["title"], AVERAGE]
     printed = False
+    looks = panels.looks(comparison)
     row = panels.panels(figure, titles, height=1.8 + 0.33 * len(rows), sharey=True)
     for title, axes in row.items():
         for height, (method, level) in enumerate(rows):
-            panels.draw_row(axes, height, comparison.accuracy(method, level, title), method)
+            panels.draw_row(axes, height, comparison.accuracy(method, level, title), looks[method])
             theirs = comparison.paper_accuracy(method, level, title)
             if theirs is not None:
                 axes.plot(theirs, height, "d", color="black", markerfacecolor="none", markersize=8)
@@ -171,6 +185,7 @@ def _methods_by_epoch(figure, comparison: Comparison) -> str | None:
     """The highest level of each method by epoch."""
     if [*comparison.methods.index] == ["dvn"]:
         return None  # that is `_dvn_by_epoch`
+    looks = panels.looks(comparison)
     counted = "epoch" if comparison.sequential else "task_epoch"
 
     def draw(axes, task):
@@ -178,7 +193,7 @@ def _methods_by_epoch(figure, comparison: Comparison) -> str | None:
             highest = comparison.levels_of(method, task)[-1]
             curves = comparison.curves(method, task, highest, counted)
             label = comparison.level_title(method, levels)
-            panels.draw_curves(axes, curves, panels.look(method)[0], label)
+            panels.draw_curves(axes, curves, looks[method].colour, label, looks[method].line)
 
     xlabel = "epoch, all stages" if comparison.sequential else "epoch of the task's training"
     title = f"{comparison.scenario}: the largest output of each method by epoch"
@@ -200,6 +215,7 @@ def _forgetting(figure, comparison: Comparison) -> str | None:
         for title, rows in changes.groupby("title", sort=False)
     }
     most = max(map(len, outputs.values()))
+    looks = panels.looks(comparison)
     row = panels.panels(figure, [*outputs], 1.8 + 0.33 * most, width=5.2 * len(outputs))
     for title, axes in row.items():
         for height, ((method, _), seeds) in enumerate(outputs[title]):
@@ -208,7 +224,7 @@ def _forgetting(figure, comparison: Comparison) -> str | None:
                 ends = ends.mean().to_frame().T
             for place, (before, after) in enumerate(ends.to_numpy()):
                 shifted = height + 0.25 * ((len(ends) - 1) / 2 - place)
-                _draw_change(axes, before, after, shifted, method)
+                _draw_change(axes, before, after, shifted, looks[method])
         names = [comparison.level_title(*output, title) for output, _ in outputs[title]]
         panels.name_rows(axes, names)
     marks = {
@@ -223,8 +239,8 @@ def _forgetting(figure, comparison: Comparison) -> str | None:
     return f"Old tasks right after their own stage (open) and at the end (filled); {what}."
 
 
-def _draw_change(axes, before: float, after: float, height: float, method: str) -> None:
-    colour, marker = panels.look(method)
+def _draw_change(axes, before: float, after: float, height: float, look: panels.Look) -> None:
+    colour, marker = look.colour, look.marker
     axes.plot((before, after), (height, height), "-", color=colour, linewidth=2)
     options = {"color": colour, "clip_on": False}
     # The open mark is larger, so that both are seen where nothing is forgotten.

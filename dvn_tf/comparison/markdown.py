@@ -9,13 +9,20 @@ from dvn_tf.markdown import Table, table
 if TYPE_CHECKING:
     from dvn_tf.comparison.statistics import Estimate
 
+_MOST_DIGITS = 15
+_MOST_LISTED = 4  # seeds in a row
+
 __all__ = [
     "Table",
+    "bounds",
     "count",
     "duration",
     "joined",
     "megabytes",
+    "multiply_adds",
     "p_value",
+    "points",
+    "seed_list",
     "seeds",
     "table",
     "with_interval",
@@ -43,6 +50,29 @@ def with_interval(value: "Estimate", sign: str = "", unit: str = "") -> str:
     return f"{value.mean:{sign}z.{digits}f} ± {value.half:.{digits}f}{unit}"
 
 
+def bounds(low: float, high: float, limit: float | None = None) -> str:
+    """An interval as "[-0.83, +0.01]".
+
+    It has as many digits as it takes to see on which side of a limit either end is.
+    """
+    digits = 2
+    while (
+        limit is not None
+        and digits < _MOST_DIGITS
+        and any(
+            (round(end, digits) < limit, round(end, digits) > limit) != (end < limit, end > limit)
+            for end in (low, high)
+        )
+    ):
+        digits += 1
+    return f"[{low:+z.{digits}f}, {high:+z.{digits}f}]"
+
+
+def points(number: float) -> str:
+    """ "1.0 point" or "0.5 points"."""
+    return f"{float(number)} point{'s' * (number != 1)}"
+
+
 def p_value(value: float, limit: float) -> str:
     """A p value, with as many digits as it takes to see whether it is below a limit."""
     if math.isnan(value):
@@ -67,6 +97,16 @@ def megabytes(number: float) -> str:
     return f"{number / 1e6:.1f} MB" if number >= 1e5 else f"{number / 1e6:.3f} MB"
 
 
+def multiply_adds(number: float) -> str:
+    """A number of multiply-adds with a prefix of the SI: "21.6 T" (10^12); "—" for NaN."""
+    if math.isnan(number):
+        return "—"
+    for prefix, unit in (("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6)):
+        if number >= unit:
+            return f"{number / unit:,.1f} {prefix}"
+    return f"{number:,.0f}"
+
+
 def duration(seconds: float) -> str:
     """A time as "2 h 05 min", "3 min 20 s" or "45 s"."""
     minutes, rest = divmod(round(seconds), 60)
@@ -79,7 +119,14 @@ def duration(seconds: float) -> str:
 def seeds(numbers: Sequence[int]) -> str:
     """ "3 seeds: 0, 1, 2"."""
     number = len(numbers)
-    return f"{number} seed{'s' * (number > 1)}: {', '.join(map(str, numbers))}"
+    return f"{number} seed{'s' * (number > 1)}: {seed_list(numbers)}"
+
+
+def seed_list(numbers: Sequence[int]) -> str:
+    """ "0, 1, 4", or "0 to 7" of more than four in a row; "none" of none."""
+    if len(numbers) > _MOST_LISTED and [*numbers] == [*range(numbers[0], numbers[-1] + 1)]:
+        return f"{numbers[0]} to {numbers[-1]}"
+    return ", ".join(map(str, numbers)) or "none"
 
 
 def joined(words: Sequence[str]) -> str:

@@ -2,18 +2,20 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from dvn_tf.comparison.comparison import Comparison
+from dvn_tf.comparison.comparison import SEPARATE, Comparison
 from dvn_tf.comparison.statistics import Estimate, estimate
 from dvn_tf.figures import COLOURS
 from dvn_tf.tasks import size_name
 
 ACCURACY = "test accuracy, %"
-# A colour and a marker for each method, which looks the same in every figure.
+_DARK_YELLOW = "#B8A800"  # the palette's yellow, dark enough for a line on white
+# A colour and a marker for each method that the paper compares, and for separate networks.
 _LOOKS = {
     "dvn": (COLOURS["blue"], "o"),
     "nestednet": (COLOURS["orange"], "s"),
@@ -22,14 +24,38 @@ _LOOKS = {
     "baseline": (COLOURS["grey"], "X"),
     "lwf": (COLOURS["purple"], "v"),
     "feature_extraction": (COLOURS["sky blue"], "<"),
-    "da_cnn": ("#B8A800", ">"),  # the palette's yellow, dark enough for a line on white
+    "da_cnn": (_DARK_YELLOW, ">"),
+    SEPARATE: ("#000000", "P"),
 }
+# Those of other methods and of variants, in turn; there are 7 x 5 pairs.
+_MORE_COLOURS = [
+    COLOURS[name] for name in ("orange", "green", "vermilion", "purple", "sky blue", "grey")
+]
+_MORE_COLOURS.append(_DARK_YELLOW)
+_MORE_MARKERS = ("*", "d", "p", "x", "h")
 _KEY_COLOUR = "#444444"
 
 
-def look(method: str) -> tuple[str, str]:
-    """A method's colour and marker."""
-    return _LOOKS.get(method, ("#000000", "P"))
+class Look(NamedTuple):
+    """How a method is drawn in every figure of a report: matplotlib's colour, marker, line."""
+
+    colour: str
+    marker: str
+    line: str = "-"
+
+
+def looks(comparison: Comparison) -> dict[str, Look]:
+    """The look of each method by key; variants of the DVN have dashed lines."""
+    found = {}
+    for method in comparison.methods.index:
+        if method in _LOOKS:
+            found[method] = Look(*_LOOKS[method])
+            continue
+        number = sum(name not in _LOOKS for name in found)
+        colour = _MORE_COLOURS[number % len(_MORE_COLOURS)]
+        line = "--" if method in comparison.variants else "-"
+        found[method] = Look(colour, _MORE_MARKERS[number % len(_MORE_MARKERS)], line)
+    return found
 
 
 def panels(figure, titles: Sequence[str], height=3.8, sharey=False, width=None) -> dict:
@@ -81,15 +107,44 @@ def name_rows(axes, names: Sequence[str]) -> None:
     fit_percent(axes, "x")
 
 
-def name_sizes(axes, densities: Sequence[float]) -> None:
-    """Names the sizes of virtual networks along an axis of densities, where there is room."""
+def set_apart(places: Sequence[float], step: float) -> list[float]:
+    """Moves what would hide each other, less than a step apart, to stand side by side.
+
+    Args:
+        places: along an axis.
+        step: the distance of neighbours.
+
+    Returns:
+        The new places, in the given order.
+    """
+    groups = []
+    for number in sorted(range(len(places)), key=lambda number: places[number]):
+        if groups and places[number] - places[groups[-1][0]] < step:
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+    moved = [*places]
+    for group in groups:
+        for place, number in enumerate(group):
+            moved[number] += step * (place - (len(group) - 1) / 2)
+    return moved
+
+
+def name_sizes(axes, densities: Sequence[float], apart: float = 0) -> None:
+    """Names the sizes of virtual networks along an axis of densities, where there is room.
+
+    Args:
+        axes: whose horizontal axis it is.
+        densities: the sizes.
+        apart: how far to either side of them anything is drawn.
+    """
     low, high = min(densities), max(densities)
     kept = []
     for density in sorted(set(densities), reverse=True):
         if not kept or kept[-1] - density >= 0.12 * (high - low):
             kept.append(density)
     axes.set_xticks(kept, [size_name(density) for density in kept])
-    space = max(0.08 * (high - low), 0.05)
+    space = max(0.08 * (high - low), 0.05, apart + 0.02)
     axes.set_xlim(low - space, high + space)
 
 
@@ -140,30 +195,29 @@ def draw_curves(axes, curves: pd.DataFrame, colour: str, label: str, style: str 
     axes.fill_between(curves.index, low, high, color=colour, alpha=0.12, linewidth=0)
 
 
-def draw_levels(axes, places: Sequence[float], values: Sequence[Estimate], method: str, label: str):
+def draw_levels(axes, places: Sequence[float], values: Sequence[Estimate], look: Look, label: str):
     """Draws the accuracies of a method's levels upwards, joined by a line.
 
     Args:
         axes: where to.
         places: of the levels, from left to right.
         values: of the levels; with fewer than three seeds, each seed has a line of its own.
-        method: whose colour and marker they have.
+        look: of the method.
         label: for the legend.
     """
-    colour, marker = look(method)
-    options = {"color": colour, "label": label}
+    form, options = look.marker + look.line, {"color": look.colour, "label": label}
     if any(value.half is None for value in values):
         for seed in zip(*(value.values for value in values), strict=True):
-            axes.plot(places, seed, f"{marker}-", alpha=0.8, clip_on=False, **options)
+            axes.plot(places, seed, form, alpha=0.8, clip_on=False, **options)
         return
     means = [value.mean for value in values]
-    drawn = axes.errorbar(places, means, yerr=_bars(values), fmt=f"{marker}-", capsize=3, **options)
+    drawn = axes.errorbar(places, means, yerr=_bars(values), fmt=form, capsize=3, **options)
     _keep_whole(drawn)
 
 
-def draw_row(axes, height: float, value: Estimate, method: str) -> None:
+def draw_row(axes, height: float, value: Estimate, look: Look) -> None:
     """Draws an accuracy to the right: each seed, and from three seeds on the mean and interval."""
-    colour, marker = look(method)
+    colour, marker = look.colour, look.marker
     heights = [height] * len(value.values)
     if value.half is None:
         axes.plot(value.values, heights, marker, color=colour, alpha=0.8, clip_on=False)

@@ -11,9 +11,12 @@ from dvn_tf.comparison import (
     figures,
     forgetting,
     markdown,
+    non_inferiority,
+    own_network_section,
     settings,
     tables,
     tensorboard,
+    variants,
 )
 from dvn_tf.comparison.comparison import AVERAGE, Comparison, read_comparison
 from dvn_tf.comparison.report_folder import check_free, new_report, repair
@@ -44,13 +47,17 @@ _NOTES = {
 
 
 def write_report(
-    runs: str | os.PathLike, report_dir: str | os.PathLike | None = None
+    runs: str | os.PathLike,
+    report_dir: str | os.PathLike | None = None,
+    margin: float = non_inferiority.MARGIN,
 ) -> Comparison:
     """Compares the finished runs below a folder, writes the report and prints its summary.
 
     Args:
         runs: the folder, such as runs/J1.
         report_dir: the folder to write; None is <runs>/report. A report in it is replaced.
+        margin: how many points worse than its own network a virtual network may be to count as
+            not worse.
 
     Returns:
         The runs that were compared.
@@ -59,6 +66,7 @@ def write_report(
         UserError: if the runs cannot be compared, or the report cannot be written; what was
             there before is then left as it was.
     """
+    non_inferiority.check_margin(margin)
     folder = pathlib.Path(report_dir or pathlib.Path(runs) / "report")
     if not is_shown(str(folder)):
         raise UserError(f"reports cannot show the path {str(folder)!a}: choose another folder")
@@ -76,10 +84,11 @@ def write_report(
         check_free(board, comparison.folder, (".comparison",))
     command = f"python -m experiments.compare --runs={shlex.quote(str(runs))}"
     command += f" --report_dir={shlex.quote(str(report_dir))}" if report_dir else ""
+    command += f" --margin={margin:g}" if margin != non_inferiority.MARGIN else ""
     try:
         with new_report(folder, _ENDINGS) as temporary:
             captions = figures.draw_figures(temporary, comparison)
-            write_text(temporary / _REPORT, report_text(comparison, captions, command))
+            write_text(temporary / _REPORT, report_text(comparison, captions, command, margin))
             comparison.outputs.to_csv(temporary / _RUNS, index=False)
             if has_logs:
                 with atomic_folder(board) as temporary_board:
@@ -90,25 +99,36 @@ def write_report(
         raise UserError(
             f"cannot write to {folder} or {board}: {error.strerror or error}"
         ) from error
-    print(_summary(comparison))
+    print(_summary(comparison, margin))
     print(f"\nThe report is in {folder / _REPORT}, with its figures and {_RUNS} beside it.")
     if has_logs:
         print(f"TensorBoard:  tensorboard --logdir {comparison.folder}")
     return comparison
 
 
-def report_text(comparison: Comparison, captions: dict[str, str], command: str) -> str:
+def report_text(
+    comparison: Comparison,
+    captions: dict[str, str],
+    command: str,
+    margin: float = non_inferiority.MARGIN,
+) -> str:
     """The report in Markdown.
 
     Args:
         comparison: the runs.
         captions: the figures beside it, from `draw_figures`.
         command: the command that writes the report.
+        margin: see `write_report`.
     """
+    own = non_inferiority.own_network_tests(comparison, margin)
     found = differences.differences(comparison)
     titles = comparison.methods["title"]
     title = "the methods compared" if len(titles) > 1 else titles.iloc[0]
     lines = [f"# {comparison.scenario}: {title}", ""]
+    if own:
+        first = [one for one in own if one.role == own[0].role]
+        lines += [*(f"- {text}" for text in own_network_section.sentences(comparison, first)), ""]
+        lines += [own_network_section.note(first), ""]
     if len(found):
         lines += [*(f"- {text}" for text in differences.sentences(comparison, found)), ""]
         lines += [f"{_PRIMARY} {differences.interval_note(found)}", ""]
@@ -117,7 +137,12 @@ def report_text(comparison: Comparison, captions: dict[str, str], command: str) 
         lines += ["", f"![{caption}]({name}.png)", "", f"*{caption}* ([SVG]({name}.svg))"]
     if comparison.sequential:
         lines += ["", "## Forgetting", "", *_forgetting(comparison)]
-    if len(titles) > 1:
+    if own:
+        lines += ["", f"## {own_network_section.HEADING}", ""]
+        lines += own_network_section.section(comparison, own)
+    if comparison.variants:
+        lines += ["", "## Variants of the DVN", "", *variants.section(comparison)]
+    if comparison.others and len(titles) > 1:
         lines += ["", "## Differences", "", *_differences(comparison, found)]
     lines += ["", "## Cost", "", *markdown.table(*costs.cost_table(comparison))]
     lines += ["", costs.note(comparison)]
@@ -187,13 +212,17 @@ def _forgetting(comparison: Comparison) -> list[str]:
     ]
 
 
-def _summary(comparison: Comparison) -> str:
+def _summary(comparison: Comparison, margin: float) -> str:
     """A few lines for the terminal."""
     lines = [f"{comparison.scenario}: average test accuracy over {len(comparison.tasks)} tasks", ""]
     for method, level in comparison.levels:
         value = markdown.with_interval(comparison.accuracy(method, level, AVERAGE), unit=" %")
         seeds = markdown.seeds(comparison.methods.at[method, "seeds"])
         lines.append(f"  {comparison.level_title(method, level)}: {value} ({seeds})")
+    own = non_inferiority.own_network_tests(comparison, margin)
+    if own:
+        lines += ["", *own_network_section.sentences(comparison, own), ""]
+        lines += textwrap.wrap(own_network_section.note(own), 100)
     found = differences.differences(comparison)
     if len(found):
         lines += ["", *differences.sentences(comparison, found), ""]

@@ -18,6 +18,7 @@ _NOT_SHOWN = frozenset("<>[]`\\")
 _MOST_TASKS = 100
 _MOST_EPOCHS = 10**6  # of a stage, and of a history
 _LARGEST = 10**15  # any count or time
+_MOST_MULTIPLY_ADDS = 10**18  # of a training
 # The least values of numbers; all others may be 0.
 _AT_LEAST_ONE = (
     "batch_size",
@@ -124,7 +125,8 @@ def _check_values(value, place: str) -> None:
     elif isinstance(value, int | float) and not isinstance(value, bool):
         # `check_counts` says more about these two.
         least = -_LARGEST if key in ("correct", "total") else int(key in _AT_LEAST_ONE)
-        if not math.isfinite(value) or not least <= value <= _LARGEST:
+        most = _MOST_MULTIPLY_ADDS if key == "training_multiply_adds" else _LARGEST
+        if not math.isfinite(value) or not least <= value <= most:
             raise DamageError(f"'{place}' is {value}")
     elif isinstance(value, dict):
         for key, item in value.items():
@@ -155,6 +157,9 @@ def _check_names(results: dict) -> None:
             raise DamageError(f"'{place}.accuracy' is {output['accuracy']}")
         if (adds := output.get("multiply_adds")) is not None and type(adds) is not int:
             raise DamageError(f"'{place}.multiply_adds' is {shown(adds)}")
+    adds = results.get("training_multiply_adds", 0)
+    if type(adds) is not int:
+        raise DamageError(f"'training_multiply_adds' is {shown(adds)}")
     measured_tasks = {split_name(name)[0] for name in results["outputs"]}
     for task in tasks:
         if task not in measured_tasks:

@@ -1,5 +1,6 @@
 """The files of finished runs: found, read and checked."""
 
+import collections
 import fnmatch
 import os
 import pathlib
@@ -56,6 +57,26 @@ def levels_of(outputs: dict, task: str) -> dict[int, dict]:
     """{level: output} of one task, the lowest first."""
     found = ((split_name(name), output) for name, output in outputs.items())
     return dict(sorted((name[1], output) for name, output in found if name[0] == task))
+
+
+def first_levels(results: dict) -> list[int]:
+    """The level that the lowest one of each stage's network is among the task's levels.
+
+    A stage counts its own network's levels from 1. Where each stage leaves a network of its own,
+    those that learn the same task give its levels, the lowest first.
+
+    Args:
+        results: what a results.json holds.
+    """
+    stages = results["stages"]
+    if results["num_networks"] != len(stages):
+        return [1] * len(stages)
+    found, done = [], collections.Counter()
+    for stage in stages:
+        found.append(1 + max((done[task] for task in stage["learned"]), default=0))
+        for task in stage["learned"]:
+            done[task] += len(levels_of(stage["outputs"], task))
+    return found
 
 
 def read_results(file: pathlib.Path) -> dict:

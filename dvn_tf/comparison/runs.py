@@ -11,14 +11,21 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dvn_tf.comparison.result_checks import is_shown, measured_outputs
-from dvn_tf.comparison.result_files import levels_of, read_history, read_results, visible_files
+from dvn_tf.comparison.result_files import (
+    first_levels,
+    levels_of,
+    read_history,
+    read_results,
+    visible_files,
+)
+from dvn_tf.comparison.training_cost import training_multiply_adds
 from dvn_tf.errors import UserError
 from dvn_tf.training.schema import COST, PROVENANCE, RUN, TASK
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# The paper's order of methods; others follow, and the DVN comes last.
+# The paper's order of methods; others follow, and the DVN comes last, before its variants.
 _ORDER = (
     "baseline",
     "feature_extraction",
@@ -34,7 +41,8 @@ def read_runs(folder: str | os.PathLike) -> "pd.DataFrame":
     """Reads the finished runs below a folder into one tidy table, a row for each output.
 
     Runs of several scenarios and settings may lie there. The rows are in the order of scenario,
-    method (the paper's order, the DVN last), seed, task and level. The columns:
+    method (the paper's order, the DVN last; variants follow their method), seed, task and level.
+    The columns:
 
     - `run`: the run's folder.
     - `scenario`, `kind` ("joint" or "sequential"), `method`, `title` (the method's name in
@@ -42,6 +50,7 @@ def read_runs(folder: str | os.PathLike) -> "pd.DataFrame":
       (how many).
     - `num_networks`, `run_parameters`, `run_parameters_paper`: what the run stores, all networks
       together, with everything counted and in the paper's count. `seconds`: its training time.
+      `training_multiply_adds`: see `training_cost`; NaN in files that do not have the sizes.
     - `task`, `classes`, `train_images`, `test_images`.
     - `level`: from 1, the lowest.
     - `correct` and `total` (test images), `accuracy` (their quotient, from 0 to 1) and `loss`
@@ -106,9 +115,9 @@ def read_epochs(outputs: "pd.DataFrame") -> "pd.DataFrame":
 
     Returns:
         A row for each run, epoch and output: `method`, `seed`, `task`, `level`, `accuracy` (from
-        0 to 1), `epoch` (from 1, over all stages), `task_epoch` (from 1, over the stages that
-        learn the task, NaN in others) and `stage_end` (the last epoch of the stage). A stage
-        without history.json has none.
+        0 to 1), `epoch` (from 1, over all stages), `task_epoch` (from 1, over the stages in
+        which the network learns the task, NaN in others) and `stage_end` (the last epoch of the
+        stage). A stage without history.json has none.
 
     Raises:
         UserError: if a file is damaged.
@@ -118,17 +127,17 @@ def read_epochs(outputs: "pd.DataFrame") -> "pd.DataFrame":
     columns = ["method", "seed", "task", "level", "accuracy", "epoch", "task_epoch", "stage_end"]
     rows = []
     for run, *names in outputs[["run", "method", "seed"]].drop_duplicates().to_numpy():
-        done, own = 0, collections.Counter()  # epochs of all stages, and of each task's
-        for stage, history in _histories(pathlib.Path(run)):
+        done, own = 0, collections.Counter()  # epochs of all stages, and of each network's tasks
+        for stage, first, history in _histories(pathlib.Path(run)):
             learned = set(stage["learned"])
             length = len(history) or stage["epochs"]
             for epoch, logs in enumerate(history, start=1):
                 for task, level, accuracy in measured_outputs(logs):
-                    task_epoch = own[task] + epoch if task in learned else math.nan
+                    task_epoch = own[task, first] + epoch if task in learned else math.nan
                     epochs = (done + epoch, task_epoch, done + length)
-                    rows.append((*names, task, level, accuracy, *epochs))
+                    rows.append((*names, task, first + level - 1, accuracy, *epochs))
             done += length
-            own.update(dict.fromkeys(learned, length))
+            own.update(dict.fromkeys(((task, first) for task in learned), length))
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -142,7 +151,7 @@ def runs_without_history(outputs: "pd.DataFrame") -> list[str]:
     return [
         run
         for run, stages in histories.items()
-        if any(stage["epochs"] and not history for stage, history in stages)
+        if any(stage["epochs"] and not history for stage, _, history in stages)
     ]
 
 
@@ -160,7 +169,9 @@ def unfinished_runs(folder: str | os.PathLike) -> list[pathlib.Path]:
 
 def _rank(results: dict) -> tuple:
     method = results["method"]
-    place = _ORDER.index(method) if method in _ORDER else len(_ORDER) + (method == "dvn")
+    order = (*_ORDER, "others", "dvn")
+    families = [name for name in order if f"{method}_".startswith(f"{name}_")]
+    place = order.index(max(families, key=len, default="others"))
     return results["scenario"], place, method, results["seed"]
 
 
@@ -168,11 +179,13 @@ def _rows(path: pathlib.Path, results: dict) -> Iterator[dict]:
     run = {key: results[key] for key in RUN}
     for key in ("parameters", "parameters_paper"):  # an output has its own
         run[f"run_{key}"] = run.pop(key)
+    adds = training_multiply_adds(results)
+    run["training_multiply_adds"] = math.nan if adds is None else float(adds)
     found = results["provenance"]
     provenance = {key: math.nan if found.get(key) is None else found[key] for key in PROVENANCE}
     for task, facts in results["tasks"].items():
         for level, output in levels_of(results["outputs"], task).items():
-            correct = _after_stage(results["stages"], task, level)
+            correct = _after_stage(results, task, level)
             yield {
                 "run": str(path),
                 **run,
@@ -191,20 +204,23 @@ def _rows(path: pathlib.Path, results: dict) -> Iterator[dict]:
             }
 
 
-def _after_stage(stages: list[dict], task: str, level: int) -> float:
+def _after_stage(results: dict, task: str, level: int) -> float:
     """The correct test images right after the task's own stage, NaN if not measured."""
-    for stage in reversed(stages):  # LwF's warm-up learns the task, too, and comes before
+    stages = zip(results["stages"], first_levels(results), strict=True)
+    for stage, first in reversed([*stages]):  # LwF's warm-up learns the task, too, before it
         levels = levels_of(stage["outputs"], task)
-        if task in stage["learned"] and levels:
-            return levels.get(level, levels[max(levels)])["correct"]
+        if task in stage["learned"] and levels and first <= level:
+            own = level - first + 1
+            return levels.get(own, levels[max(levels)])["correct"]
     return math.nan
 
 
-def _histories(run: pathlib.Path) -> Iterator[tuple[dict, list[dict]]]:
-    """The stages of a run with the logs of their epochs, [] where there is no file."""
-    stages = read_results(run / "results.json")["stages"]
-    for stage in stages:
+def _histories(run: pathlib.Path) -> Iterator[tuple[dict, int, list[dict]]]:
+    """The stages of a run, their `first_levels` and logs by epoch, [] where there is no file."""
+    results = read_results(run / "results.json")
+    stages = results["stages"]
+    for stage, first in zip(stages, first_levels(results), strict=True):
         file = run / stage["name"] / "history.json"
         if len(stages) == 1 and os.path.lexists(run / "history.json"):
             file = run / "history.json"  # a run of one stage has no folder for it
-        yield stage, read_history(file) if os.path.lexists(file) else []
+        yield stage, first, read_history(file) if os.path.lexists(file) else []

@@ -12,14 +12,19 @@ def section(comparison: Comparison) -> list[str]:
     """The report's section of settings, as lines of Markdown."""
     settings, methods = comparison.settings, comparison.methods
     same = ", the same for every method" if len(methods) > 1 else ""
+    several = methods["epochs"].nunique() > 1
+    epochs = "" if several else f"{settings['epochs']} epochs, "
     lines = [
-        f"{settings['backbone']}, {settings['epochs']} epochs, batches of {settings['batch_size']} "
-        f"images{same}.",
+        f"{settings['backbone']}, {epochs}batches of {settings['batch_size']} images{same}.",
         "",
         *markdown.table(*_task_table(comparison)),
         "",
     ]
-    lines += [f"- {row.title}: {markdown.seeds(row.seeds)}" for row in methods.itertuples()]
+    for row in methods.itertuples():
+        own = f", {row.epochs} epochs" if several else ""
+        lines.append(f"- {row.title}: {markdown.seeds(row.seeds)}{own}{_units(comparison, row)}")
+    if several:
+        lines += ["", "**The methods differ in epochs.**"]
     few = methods.loc[methods["seeds"].map(len) < MIN_SEEDS, "title"]
     if len(few):
         lines += ["", f"With fewer than three seeds there is no interval: {', '.join(few)}."]
@@ -36,6 +41,14 @@ def section(comparison: Comparison) -> list[str]:
         lines += ["", f"Differences from the paper's setting ({comparison.paper.source}):", ""]
         lines += [f"- {text}" for text in _deviations(comparison)]
     return lines
+
+
+def _units(comparison: Comparison, method) -> str:
+    """ ", 4 units" where variants of the DVN have other numbers of units than the DVN."""
+    methods = comparison.methods
+    virtual = methods.loc[methods.index.isin({"dvn", *comparison.variants}), "units"]
+    own = virtual.nunique() > 1 and method.Index in virtual.index
+    return f", {method.units} units" if own else ""
 
 
 def _task_table(comparison: Comparison) -> markdown.Table:
@@ -74,7 +87,8 @@ def _deviations(comparison: Comparison) -> list[str]:
     fewest, most = counts.min(), counts.max()
     number = str(most) if fewest == most else f"{fewest} to {most}"
     found.append(f"seeds: {number}, in the paper one (N = 1, as far as it says)")
-    found.append(f"epochs: {settings['epochs']}; the paper does not give its number")
+    epochs = dict.fromkeys(map(str, comparison.methods["epochs"]))
+    found.append(f"epochs: {markdown.joined([*epochs])}; the paper does not give its number")
     return found
 
 

@@ -9,6 +9,8 @@ import zlib
 import numpy as np
 import pytest
 
+from dvn_tf.training.correctness import write_correctness
+
 CIFAR = {
     "cifar10": {"classes": 10, "train_images": 50_000, "test_images": 10_000},
     "cifar100": {"classes": 100, "train_images": 50_000, "test_images": 10_000},
@@ -19,6 +21,13 @@ JOINT = {
     "packnet": ("PackNet+", 1, {(0, 1): 0.5, (1, 1): 1.0}),
     "nestednet": ("NestedNet", 1, {(0, 1): 0.5, (1, 1): 1.0}),
     "dvn": ("DVN", 1, {(0, 1): 0.25, (0, 2): 1.0, (1, 1): 0.25, (1, 2): 1.0}),
+}
+# A deep virtual network, networks of the same sizes that share nothing, and two variants.
+OWN = {
+    "separate": ("Separate networks", 4, JOINT["dvn"][2]),
+    "dvn": JOINT["dvn"],
+    "dvn_causal": ("DVN, causal", 1, JOINT["dvn"][2]),
+    "dvn_distilled": ("DVN, distilled", 1, JOINT["dvn"][2]),
 }
 SEQUENTIAL = {
     "feature_extraction": ("Feature Extraction", 1, {(0, 1): 1.0, (1, 1): 1.0}),
@@ -63,6 +72,18 @@ def set_correct(file: pathlib.Path, correct: dict) -> None:
     file.write_text(json.dumps(results))
 
 
+def write_correct(run: pathlib.Path, seed: int = 0) -> dict:
+    """Writes a correct.json that agrees with a run's counts, and gives {output: array of bool}."""
+    outputs = json.loads((run / "results.json").read_text())["outputs"]
+    drawn = np.random.default_rng(seed)
+    correct = {
+        name: drawn.permutation(np.arange(output["total"]) < output["correct"])
+        for name, output in outputs.items()
+    }
+    write_correctness(run / "correct.json", correct)
+    return correct
+
+
 def without_counts(results: dict) -> dict:
     """The same run as dvn_tf 0.1 wrote it: accuracies in single precision, and no counts."""
     old = json.loads(json.dumps(results))
@@ -94,7 +115,16 @@ def results_of(scenario, kind, method, spec, seed, tasks, epochs=4, **changes) -
             "multiply_adds": 10**9,
         }
         last[name] = {key: outputs[name][key] for key in ("accuracy", "correct", "total", "loss")}
-    if kind == "joint" and method not in STAGED:
+    if method.startswith("separate"):  # each network names its one output level 1
+        stages = [
+            {
+                "name": name.replace("/", "_"),
+                "learned": [name.rsplit("/", 1)[0]],
+                "outputs": {f"{name.rsplit('/', 1)[0]}/level1": output},
+            }
+            for name, output in last.items()
+        ]
+    elif kind == "joint" and method not in STAGED:
         stages = [{"name": "all", "learned": names, "outputs": last}]
     else:
         stages = []
@@ -189,10 +219,12 @@ def made():
         counted=counted,
         sections=sections,
         set_correct=set_correct,
+        write_correct=write_correct,
         without_counts=without_counts,
         PROVENANCE=PROVENANCE,
         CIFAR=CIFAR,
         JOINT=JOINT,
+        OWN=OWN,
         SEQUENTIAL=SEQUENTIAL,
         SIZE=SIZE,
     )
@@ -202,6 +234,12 @@ def made():
 def j1(tmp_path) -> pathlib.Path:
     """J1 with four methods and three seeds."""
     return write_runs(tmp_path / "J1", "J1", "joint", JOINT)
+
+
+@pytest.fixture
+def own(tmp_path) -> pathlib.Path:
+    """J1 with separate networks, the DVN and two variants, four seeds each."""
+    return write_runs(tmp_path / "J1", "J1", "joint", OWN, seeds=range(4))
 
 
 @pytest.fixture

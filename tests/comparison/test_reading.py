@@ -45,6 +45,32 @@ def test_unknown_methods_stand_before_the_dvn(made, tmp_path):
     assert found.at["zoo", "title"] == "Zoo"
 
 
+def test_variants_follow_their_method(made, tmp_path):
+    packnet, dvn = made.JOINT["packnet"], made.JOINT["dvn"]
+    methods = made.JOINT | {
+        "dvn_soft_targets": ("DVN, soft targets", *dvn[1:]),
+        "dvn_causal": ("DVN, causal", *dvn[1:]),
+        "packnet_slow": ("PackNet+, slow", *packnet[1:]),
+        "separate": ("Separate networks", 4, dvn[2]),
+        "nestednet_single": ("NestedNet, one network a task", 2, dvn[2]),
+    }
+    found = read_comparison(made.write_runs(tmp_path, "J1", "joint", methods, seeds=(0,)))
+    assert list(found.methods.index) == [
+        "baseline", "packnet", "packnet_slow", "nestednet", "nestednet_single", "separate", "dvn",
+        "dvn_causal", "dvn_soft_targets",
+    ]  # fmt: skip
+    assert found.variants == ["dvn_causal", "dvn_soft_targets"]
+    assert found.has_dvn and found.has_separate
+
+
+def test_methods_may_differ_in_epochs(j1):
+    for seed in range(3):
+        change(j1 / "nestednet" / f"seed{seed}" / "results.json", epochs=7)
+    assert dict(read_comparison(j1).methods["epochs"]) == {
+        "baseline": 4, "packnet": 4, "nestednet": 7, "dvn": 4,
+    }  # fmt: skip
+
+
 def test_seeds_are_in_the_order_of_numbers(made, tmp_path):
     made.write_runs(tmp_path, "J1", "joint", {"dvn": made.JOINT["dvn"]}, seeds=(10, 9))
     assert seeds_of(read_comparison(tmp_path)) == (9, 10)
@@ -129,7 +155,7 @@ def damaged_history(runs):
         (damaged, ["J1/dvn/seed1/results.json is damaged"]),
         (without_a_key, ["J1/dvn/seed1/results.json", "no 'num_networks'"]),
         (without_an_accuracy, ["dvn/seed1/results.json", "no 'outputs.cifar100/level2.accuracy'"]),
-        (other_epochs, ["J1/nestednet/seed2", "J1/baseline/seed0", "epochs (4; 7)"]),
+        (other_epochs, ["J1/nestednet/seed2", "J1/nestednet/seed0", "epochs (4; 7)"]),
         (other_images, ["J1/nestednet/seed2", "train_images of cifar100 (50000; 5000)"]),
         (damaged_history, ["J1/dvn/seed2/history.json is damaged"]),
     ],
