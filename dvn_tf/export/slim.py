@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
+from dvn_tf.entry_groups import Groups, as_groups, entry_name
 from dvn_tf.export.metadata import network_metadata
 from dvn_tf.networks.layer_sets import Features, LayerSet
 from dvn_tf.networks.network import DeepVirtualNetwork
@@ -91,12 +92,19 @@ def slim_network(
     """
     plain = network.extract(task, level)
     info, _, units = network.virtual_networks[output_name(task, level)]
+    groups = as_groups(network.layer_units(output_name(task, level)))
     folds = find_folds(network.backbone, f"{task}_input_conv")
     image = keras.Input(info.image_shape, dtype=input_dtype, name="images")
-    model = _folded_model(network, info, units, folds, plain.layers[-1].name, image, output)
+    model = _folded_model(network, info, groups, folds, plain.layers[-1].name, image, output)
+    norms = {
+        entry_name(conv, number, groups): entry_name(norm, number, groups)
+        for conv, norm in folds.items()
+        for number in range(len(groups))
+    }
+    norms |= {conv: norm for conv, norm in folds.items() if conv == f"{task}_input_conv"}
     for layer in model.layers:
-        if layer.name in folds:
-            norm = plain.get_layer(folds[layer.name])
+        if layer.name in norms:
+            norm = plain.get_layer(norms[layer.name])
             layer.set_weights(_fold(plain.get_layer(layer.name), norm))
         elif layer.weights:
             layer.set_weights(plain.get_layer(layer.name).get_weights())
@@ -122,12 +130,18 @@ class FoldedLayers(PlainLayers):
 
     Args:
         partition: the channel fractions of the units.
-        units: the units whose channels the network has.
+        units: the units whose channels the network has, or their groups, as for `PlainLayers`.
         folds: {convolution: normalization}, from `find_folds`.
         padding: see `dvn_tf.networks.padding`.
     """
 
-    def __init__(self, partition: UnitPartition, units: Units, folds: dict[str, str], padding: str):
+    def __init__(
+        self,
+        partition: UnitPartition,
+        units: Units | Groups,
+        folds: dict[str, str],
+        padding: str,
+    ):
         super().__init__(partition, units, 0.0, "float32", padding)
         self.folds = folds
 
@@ -140,10 +154,10 @@ class FoldedLayers(PlainLayers):
         return x if name in self.folds.values() else super().norm(x, name=name)
 
 
-def _folded_model(network, task, units, folds, head: str, image, output: str) -> keras.Model:
-    """The virtual network of some units, with the weights that Keras starts it with."""
+def _folded_model(network, task, groups, folds, head: str, image, output: str) -> keras.Model:
+    """The virtual network of some groups of units, with the weights that Keras starts it with."""
     backbone, width = network.backbone, network.backbone.input_width
-    layers = FoldedLayers(network.partition, units, folds, network.padding)
+    layers = FoldedLayers(network.partition, groups, folds, network.padding)
     stride, use_bias = network.input_stride(task), layers.has_bias(f"{task.name}_input_conv")
     stem = input_layer(
         image, task, width, stride, 0.0, "float32", use_bias, padding=network.padding

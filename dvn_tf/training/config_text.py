@@ -18,6 +18,7 @@ _LATER = {
     "Task.resize = 'stretch'",
     "Task.draw = 'first'",
     "Experiment.variant = None",
+    "DVN.causal = False",
 }
 
 

@@ -46,6 +46,7 @@ def stage_network(
         dtype=recipe.dtype,
         frozen_units=stage.frozen_units,
         merge_streams=recipe.merge_streams,
+        causal=stage.causal,
         heads=heads | dict.fromkeys(stage.learned, stage.head),
         name=f"{stage.name}_network",
     )
