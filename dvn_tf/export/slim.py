@@ -96,20 +96,34 @@ def slim_network(
     folds = find_folds(network.backbone, f"{task}_input_conv")
     image = keras.Input(info.image_shape, dtype=input_dtype, name="images")
     model = _folded_model(network, info, groups, folds, plain.layers[-1].name, image, output)
-    norms = {
-        entry_name(conv, number, groups): entry_name(norm, number, groups)
-        for conv, norm in folds.items()
-        for number in range(len(groups))
-    }
-    norms |= {conv: norm for conv, norm in folds.items() if conv == f"{task}_input_conv"}
+    fill_folded(model, plain, folds, groups)
+    name_alike(model)
+    return SlimNetwork(model, info, level, units, input_dtype, output, dict(origin or {}))
+
+
+def fill_folded(
+    model: keras.Model, plain: keras.Model, folds: Mapping[str, str], groups: Groups
+) -> None:
+    """Copies the weights of a plain network into one of `FoldedLayers`, and folds them.
+
+    Args:
+        model: the folded network; layers that the plain one lacks keep their weights.
+        plain: the plain network.
+        folds: {convolution: normalization}, from `find_folds`.
+        groups: the groups of units of both networks.
+    """
+    known = {layer.name: layer for layer in plain.layers}
+    norms = dict(folds)
+    for number in range(len(groups)):
+        norms |= {
+            entry_name(conv, number, groups): entry_name(norm, number, groups)
+            for conv, norm in folds.items()
+        }
     for layer in model.layers:
         if layer.name in norms:
-            norm = plain.get_layer(norms[layer.name])
-            layer.set_weights(_fold(plain.get_layer(layer.name), norm))
-        elif layer.weights:
-            layer.set_weights(plain.get_layer(layer.name).get_weights())
-    _name_alike(model)
-    return SlimNetwork(model, info, level, units, input_dtype, output, dict(origin or {}))
+            layer.set_weights(_fold(known[layer.name], known[norms[layer.name]]))
+        elif layer.weights and layer.name in known:
+            layer.set_weights(known[layer.name].get_weights())
 
 
 def find_folds(backbone, input_conv: str) -> dict[str, str]:
@@ -169,7 +183,7 @@ def _folded_model(network, task, groups, folds, head: str, image, output: str) -
     return keras.Model(image, outputs, name=head.removesuffix("_head"))
 
 
-def _name_alike(model: keras.Model) -> None:
+def name_alike(model: keras.Model) -> None:
     """Counts the names that Keras has given from 1, whatever this process has built before.
 
     Names reach the files, and the same network is to give the same bytes.
