@@ -122,18 +122,22 @@ def _metadata(network: DeepVirtualNetwork, increment: Increment, origin, below) 
 def _entry(network: DeepVirtualNetwork, increment: Increment, metadata: dict) -> dict:
     """What the manifest says of an increment besides its file."""
     task, level, costs = increment.task, increment.level, network.costs()
-    multiply_adds = costs[output_name(task.name, level)].multiply_adds
+    cost = costs[output_name(task.name, level)]
+    multiply_adds, kernels = cost.multiply_adds, cost.parameters_paper
     if level > 1:
         below = network.get_layer(
             network.heads[task.name].layer_names(head_name(task.name, level - 1))[0]
         )
         _, head = network.heads[task.name].cost(below.kernel.shape[0], task.num_classes)
-        multiply_adds -= costs[output_name(task.name, level - 1)].multiply_adds - head
+        lower = costs[output_name(task.name, level - 1)]
+        multiply_adds -= lower.multiply_adds - head
+        kernels -= lower.parameters_paper
     keys = ("units", "input", "output", "adds_to", "added_units", "inputs", "outputs", "versions")
     return {
         "task": task.name,
         "level": level,
         **{key: metadata[key] for key in keys},
         "parameters": increment.model.count_params(),
+        "parameters_paper": kernels,
         "multiply_adds": multiply_adds,
     }
