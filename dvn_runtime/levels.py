@@ -80,6 +80,11 @@ class LevelPredictor:
         return len(self._increments)
 
     @property
+    def increment(self) -> ExportedIncrement:
+        """What the present level adds, as the manifest describes it."""
+        return self._increments[self.level - 1]
+
+    @property
     def bytes(self) -> int:
         """The size of the files that are loaded."""
         with self._lock:
@@ -104,7 +109,8 @@ class LevelPredictor:
         with self._lock:
             self._check_open()
             self._computed = 0
-            self._run(self._loaded[0], {_IMAGES: images.astype(np.float32)})
+            self._loaded[0].run({_IMAGES: images.astype(np.float32)})
+            self._computed = 1
             return self.refine()
 
     def refine(self) -> np.ndarray:
@@ -125,7 +131,8 @@ class LevelPredictor:
                 known = {}
                 for lower in self._loaded[: self._computed]:
                     known |= {name: lower.output(name) for name in lower.increment.outputs}
-                self._run(loaded, {name: known[name] for name in loaded.increment.inputs})
+                loaded.run({name: known[name] for name in loaded.increment.inputs})
+                self._computed += 1
             return softmax(np.array(self._loaded[-1].output(_LOGITS)))[0]
 
     def upgrade(self) -> None:
@@ -169,10 +176,6 @@ class LevelPredictor:
     def _load(self) -> None:
         increment = self._increments[self.level]
         self._loaded.append(open_increment(self._folder, increment, self._task, self._num_threads))
-
-    def _run(self, loaded: "LoadedIncrement", inputs: dict) -> None:
-        loaded.run(inputs)
-        self._computed = self._loaded.index(loaded) + 1
 
     def _check_open(self) -> None:
         if not self._loaded:
