@@ -20,15 +20,17 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from dvn_runtime.images import read_image
+    from dvn_runtime.levels import LevelPredictor
     from dvn_runtime.plan import Plan
     from dvn_runtime.planner import Option, choose_levels
     from dvn_runtime.predictor import BudgetedPredictor
 
-__all__ = ["BudgetedPredictor", "Option", "Plan", "choose_levels", "read_image"]
+__all__ = ["BudgetedPredictor", "LevelPredictor", "Option", "Plan", "choose_levels", "read_image"]
 
 # Imported on first use: programs answer Ctrl-C while NumPy and Pillow are being imported.
 _MODULES = {
     "BudgetedPredictor": "predictor",
+    "LevelPredictor": "levels",
     "Option": "planner",
     "Plan": "plan",
     "choose_levels": "planner",

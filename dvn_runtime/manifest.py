@@ -7,6 +7,7 @@ import pathlib
 import re
 from collections.abc import Mapping
 
+from dvn_runtime.entries import Entry
 from dvn_runtime.errors import UserError, shown
 from dvn_runtime.files import JSON_LIMIT, parse_json, read_bytes
 from dvn_runtime.resident import NetworkMemory
@@ -82,6 +83,24 @@ class ExportedNetwork:
 
 
 @dataclasses.dataclass(frozen=True)
+class ExportedIncrement:
+    """What a level adds to the level below, in a file of its own, see `dvn_runtime.levels`.
+
+    Attributes:
+        network: the file's entry; `parameters` and `multiply_adds` are those of the increment.
+        adds_to: path of the file of the level below; None for level 1, whose input is images.
+        inputs: {name: shape for one image} of what it reads.
+        outputs: {name: shape for one image} of what it gives: "logits", and what higher levels
+            read.
+    """
+
+    network: ExportedNetwork
+    adds_to: str | None
+    inputs: dict[str, tuple[int, ...]]
+    outputs: dict[str, tuple[int, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
 class Manifest:
     """What an export folder holds.
 
@@ -89,11 +108,13 @@ class Manifest:
         folder: the export folder.
         tasks: the tasks by name.
         networks: the networks in one of `SUPPORTED_FORMATS`, in the order of the manifest.
+        increments: those in the format litert, in the order of the manifest.
     """
 
     folder: pathlib.Path
     tasks: dict[str, ExportedTask]
     networks: tuple[ExportedNetwork, ...]
+    increments: tuple[ExportedIncrement, ...] = ()
 
 
 def read_manifest(export_dir: str | os.PathLike, key: Key | None = None) -> Manifest:
@@ -132,7 +153,7 @@ def read_manifest(export_dir: str | os.PathLike, key: Key | None = None) -> Mani
 
 
 def _parse(folder: pathlib.Path, content) -> Manifest:
-    top = _Entry(content, "the manifest")
+    top = Entry(content, "the manifest")
     version = top.get("format_version", int)
     if version != FORMAT_VERSION:
         raise UserError(
@@ -140,23 +161,37 @@ def _parse(folder: pathlib.Path, content) -> Manifest:
             "version of dvn_tf that wrote the export"
         )
     tasks = {
-        name: _parse_task(name, _Entry(value, f"task {name!r}"))
+        name: _parse_task(name, Entry(value, f"task {name!r}"))
         for name, value in top.get("tasks", Mapping).items()
     }
     if not tasks:
         raise UserError("there is no task in it")
-    networks = []
-    for position, value in enumerate(top.get("files", list)):
-        entry = _Entry(value, f"files[{position}]")
+    networks = [
+        _parse_network(entry, tasks, folder) for entry in _entries(top, "files", SUPPORTED_FORMATS)
+    ]
+    increments = []
+    if "increments" in top.content:  # which versions before 0.7 do not write
+        for entry in _entries(top, "increments", ("litert",)):
+            increments.append(_parse_increment(entry, tasks, folder))
+    files = [*networks, *(increment.network for increment in increments)]
+    _check_unique([network.file for network in files], "file")
+    for kind in (networks, files[len(networks) :]):
+        _check_unique([f"{n.format} of task {n.task!r} level {n.level}" for n in kind], "network")
+    return Manifest(folder, tasks, tuple(networks), tuple(increments))
+
+
+def _entries(top: Entry, key: str, formats: tuple[str, ...]) -> list[Entry]:
+    """The entries of a list whose format is one of some."""
+    entries = []
+    for position, value in enumerate(top.get(key, list)):
+        entry = Entry(value, f"{key}[{position}]")
         entry.name = repr(entry.get("file", str))
-        if entry.get("format", str) in SUPPORTED_FORMATS:
-            networks.append(_parse_network(entry, tasks, folder))
-    _check_unique([network.file for network in networks], "file")
-    _check_unique([f"{n.format} of task {n.task!r} level {n.level}" for n in networks], "network")
-    return Manifest(folder, tasks, tuple(networks))
+        if entry.get("format", str) in formats:
+            entries.append(entry)
+    return entries
 
 
-def _parse_task(name: str, entry: "_Entry") -> ExportedTask:
+def _parse_task(name: str, entry: "Entry") -> ExportedTask:
     shape = entry.numbers("image_shape", int)
     if len(shape) != 3 or min(shape) < 1:
         raise entry.error("image_shape", "three positive numbers, height, width and channels")
@@ -175,9 +210,9 @@ def _parse_task(name: str, entry: "_Entry") -> ExportedTask:
     return ExportedTask(name, shape, num_classes, tuple(names), crop_from)
 
 
-def _parse_network(entry: "_Entry", tasks, folder: pathlib.Path) -> ExportedNetwork:
+def _parse_network(entry: "Entry", tasks, folder: pathlib.Path) -> ExportedNetwork:
     task = entry.get("task", str, among=tasks)
-    pixels = _Entry(entry.get("input", Mapping), f"{entry.name}, input")
+    pixels = Entry(entry.get("input", Mapping), f"{entry.name}, input")
     if pixels.numbers("shape", int) != tasks[task].image_shape:
         raise pixels.error("shape", f"the image_shape of task {task!r}")
     if pixels.numbers("range", float) != (0, 255):
@@ -210,13 +245,25 @@ def _parse_network(entry: "_Entry", tasks, folder: pathlib.Path) -> ExportedNetw
     )
 
 
-def _parse_memory(entry: "_Entry") -> NetworkMemory:
-    memory = _Entry(entry.get("memory", Mapping), f"{entry.name}, memory")
+def _parse_increment(entry: Entry, tasks, folder: pathlib.Path) -> ExportedIncrement:
+    ports = {}
+    for key in ("inputs", "outputs"):
+        named = Entry(entry.get(key, Mapping), f"{entry.name}, {key}")
+        ports[key] = {name: named.numbers(name, int) for name in named.content}
+        for name, shape in ports[key].items():
+            if not shape or min(shape) < 1 or math.prod(shape) > _MOST_VALUES:
+                raise named.error(name, f"positive numbers with a product up to {_MOST_VALUES:,}")
+    adds_to = None if entry.content.get("adds_to") is None else entry.get("adds_to", str)
+    return ExportedIncrement(_parse_network(entry, tasks, folder), adds_to, **ports)
+
+
+def _parse_memory(entry: "Entry") -> NetworkMemory:
+    memory = Entry(entry.get("memory", Mapping), f"{entry.name}, memory")
     names = [field.name for field in dataclasses.fields(NetworkMemory)]
     return NetworkMemory(**{name: memory.get(name, int, most=_MOST_MEMORY) for name in names})
 
 
-def _inside(folder: pathlib.Path, entry: "_Entry") -> str:
+def _inside(folder: pathlib.Path, entry: "Entry") -> str:
     """The path of an entry, checked to stay in the folder even if it is a link."""
     file = entry.get("file", str)
     path = pathlib.PurePosixPath(file)
@@ -241,53 +288,3 @@ def _check_unique(names: list[str], what: str) -> None:
         if name in seen:
             raise UserError(f"the {what} {name} is listed twice")
         seen.add(name)
-
-
-class _Entry:
-    """A JSON object whose values are checked as they are read.
-
-    Args:
-        content: the object.
-        name: what messages call it.
-    """
-
-    def __init__(self, content, name: str):
-        if not isinstance(content, Mapping):
-            raise UserError(f"{name} is not a JSON object")
-        self.content = content
-        self.name = name
-
-    def get(self, key: str, kind: type, least: int = 0, most: float = math.inf, among=()):
-        """A value of the given type; a number lies in least..most, a text is one of `among`."""
-        if key not in self.content:
-            raise UserError(f"{self.name} has no {key!r}")
-        value = self.content[key]
-        if not _is(value, kind):
-            raise self.error(key, f"of type {kind.__name__}")
-        if kind in (int, float) and value < least:
-            raise self.error(key, f"at least {least}")
-        if kind in (int, float) and value > most:
-            raise self.error(key, f"at most {most:,}")
-        if among and value not in among:
-            raise self.error(key, f"one of {', '.join(among)}")
-        return value
-
-    def numbers(self, key: str, kind: type) -> tuple:
-        """The value of a key, checked to be a list of numbers."""
-        values = self.get(key, list)
-        if not all(_is(value, kind) for value in values):
-            raise self.error(key, f"a list of numbers of type {kind.__name__}")
-        return tuple(values)
-
-    def error(self, key: str, expected: str) -> UserError:
-        """An error that says what a value is, and what it must be."""
-        value = shown(self.content[key])
-        return UserError(f"{self.name}: {key!r} is {value}, but must be {expected}")
-
-
-def _is(value, kind: type) -> bool:
-    if isinstance(value, bool):  # a bool is an int to Python, but not to a reader of JSON
-        return kind is bool
-    if kind is float and isinstance(value, float):
-        return math.isfinite(value)  # Python's JSON knows NaN and Infinity
-    return isinstance(value, int if kind is float else kind)

@@ -114,7 +114,7 @@ class LoadedNetwork:
             inputs = self._interpreter.get_input_details()
             outputs = self._interpreter.get_output_details()
         except Exception as error:  # it raises errors of many kinds
-            raise _refusal(network, "load", error) from None
+            raise refusal(network, "load", error) from None
         shape = (self._batch_size, *task.image_shape)
         self._input = self._port("input", inputs, shape, network.dtype)
         self._output = self._port("output", outputs, (self._batch_size, task.num_classes), None)
@@ -145,8 +145,8 @@ class LoadedNetwork:
             except MemoryError:  # not the file's fault
                 raise UserError("there is not enough memory to classify an image") from None
             except Exception as error:  # the interpreter raises errors of many kinds
-                raise _refusal(self.network, "run", error) from None
-        return _softmax(outputs) if self.network.output == "logits" else outputs
+                raise refusal(self.network, "run", error) from None
+        return softmax(outputs) if self.network.output == "logits" else outputs
 
     def close(self) -> None:
         """Frees the network. No prediction may be running, and none may follow."""
@@ -218,13 +218,19 @@ def estimate_memory(
         return_memory()
 
 
-def read_network(folder: pathlib.Path, network: ExportedNetwork, task: ExportedTask) -> bytes:
+def read_network(
+    folder: pathlib.Path,
+    network: ExportedNetwork,
+    task: ExportedTask,
+    ports: tuple[int, int] = (1, 1),
+) -> bytes:
     """Reads a file of an export folder, which must be what the manifest says.
 
     Args:
         folder: the export folder.
         network: the file's entry in the manifest.
         task: its task.
+        ports: how many inputs and outputs it must have.
 
     Raises:
         RefusedFileError: if the file is missing, damaged, or another network.
@@ -257,13 +263,14 @@ def read_network(folder: pathlib.Path, network: ExportedNetwork, task: ExportedT
     try:
         description = read_description(content)
         check_description(description, content, network, task)
-        check_structure(memoryview(content)[: description.network_bytes])
+        check_structure(memoryview(content)[: description.network_bytes], *ports)
     except UserError as error:
         raise RefusedFileError(f"{network.file}: {error}") from None
     return content
 
 
-def _refusal(network: ExportedNetwork, what: str, error: Exception) -> RefusedFileError:
+def refusal(network: ExportedNetwork, what: str, error: Exception) -> RefusedFileError:
+    """The error for a file that LiteRT cannot load or run."""
     reason = " ".join(str(error).split()) or type(error).__name__
     return RefusedFileError(f"{network.file}: LiteRT cannot {what} it: {reason:.300}")
 
@@ -287,6 +294,7 @@ def _dequantize(output: np.ndarray, port: dict) -> np.ndarray:
     return (output.astype(np.float32) - zero_point) * (scale or 1)
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities, (n, classes), from logits of the same shape."""
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True, initial=-np.inf))
     return powers / powers.sum(axis=-1, keepdims=True)

@@ -142,10 +142,11 @@ def _most_alive(structure, working: dict[int, int]) -> int:
         structure: the network.
         working: {position of an operation: bytes that it needs besides while it runs}.
     """
-    ends = {structure.input: 0}  # {feature map: position of the last operation that reads it}
+    # {feature map: position of the last operation that reads it}
+    ends = dict.fromkeys(structure.inputs, 0)
     for position, operation in enumerate(structure.operations):
         ends |= dict.fromkeys((*operation.inputs, *operation.outputs), position)
-    alive = most = structure.tensors[structure.input].bytes
+    alive = most = sum(structure.tensors[number].bytes for number in structure.inputs)
     freed = {}
     for number, end in ends.items():
         if not structure.tensors[number].constant:

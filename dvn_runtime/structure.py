@@ -76,21 +76,23 @@ class Structure:
     Attributes:
         tensors: the tensors.
         operations: the operations, in the order in which they run.
-        input: the number of the tensor that holds the images.
-        output: the number of the tensor that holds the answers.
+        inputs: the numbers of the tensors that it reads; the images as a rule.
+        outputs: the numbers of the tensors that it gives; the answers as a rule.
     """
 
     tensors: tuple[Tensor, ...]
     operations: tuple[Operation, ...]
-    input: int
-    output: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
 
 
-def check_structure(content: memoryview) -> Structure:
+def check_structure(content: memoryview, inputs: int = 1, outputs: int = 1) -> Structure:
     """Checks a network in LiteRT's format.
 
     Args:
         content: the file, without the archive after it.
+        inputs: how many tensors it must read.
+        outputs: how many it must give.
 
     Returns:
         Its structure.
@@ -107,7 +109,7 @@ def check_structure(content: memoryview) -> Structure:
     graphs = model.tables(2, "graph", 1)
     if not graphs:
         raise UserError("the network has no graph")
-    return _Graph(model, graphs[0]).check()
+    return _Graph(model, graphs[0]).check(inputs, outputs)
 
 
 class _Graph:
@@ -127,19 +129,22 @@ class _Graph:
         self._checked: list[Tensor] = []
         self._scales: list[np.ndarray] = []  # of the tensors checked so far
 
-    def check(self) -> Structure:
+    def check(self, inputs: int, outputs: int) -> Structure:
         for tensor in self._tensors:
             self._check_tensor(tensor)
         known = {number for number, tensor in enumerate(self._checked) if tensor.constant}
-        [start], [end] = (self._indexes(self._graph, field) for field in (1, 2))
-        if start in known:
+        starts = self._indexes(self._graph, 1, inputs)
+        ends = self._indexes(self._graph, 2, outputs)
+        if known & {*starts}:
             raise UserError("its input is a constant")
-        known.add(start)
+        if len({*starts}) < inputs or len({*ends}) < outputs:
+            raise UserError("it names an input or output twice")
+        known.update(starts)
         operators = self._graph.tables(3, "operator", _MOST)
         operations = tuple(self._check_operator(operator, known) for operator in operators)
-        if end not in known:
+        if not known >= {*ends}:
             raise UserError("nothing computes its output")
-        return Structure(tuple(self._checked), operations, start, end)
+        return Structure(tuple(self._checked), operations, tuple(starts), tuple(ends))
 
     def _indexes(self, table: Table, field: int, count: int | None = 1) -> list[int]:
         """A list of tensors' numbers."""

@@ -3,7 +3,8 @@
     python -m experiments.export --run_dir=runs/quickstart/dvn/seed0
 
 Each (task, level) becomes a Keras model and a SavedModel that need nothing of this package;
---format chooses other formats. --bundle exports several as one SavedModel with shared weights.
+--format chooses other formats. --bundle exports several as one SavedModel with shared weights,
+--increments the levels of a run with causal levels one on top of the other.
 Whichever of Keras's backends trained the run, TensorFlow writes it.
 """
 
@@ -31,6 +32,12 @@ _BUNDLE = flags.DEFINE_list(
     "bundle",
     [],
     "Virtual networks to write as one SavedModel, such as task1/level1,task2/level2, or all.",
+)
+_INCREMENTS = flags.DEFINE_bool(
+    "increments",
+    False,
+    "Write level 1 of each task and what each further level adds, for runs with DVN.causal; in "
+    "the formats keras and litert.",
 )
 _RAW = flags.DEFINE_bool(
     "raw", False, "Write networks that take uint8 images and return probabilities."
@@ -61,6 +68,8 @@ programs.define_gin_import_flag()
 def main(_):
     if _DEFAULT.value and not _BUNDLE.value:
         raise UserError("--default is for bundles: add --bundle=all, or leave it out")
+    if _INCREMENTS.value:
+        _check_increments()
     imports = programs.gin_imports()
 
     # It alone writes all formats, and the files are then the same whatever KERAS_BACKEND says.
@@ -79,11 +88,23 @@ def main(_):
         "serving": _SERVING.value,
         "class_names": _CLASS_NAMES.value,
     }
-    if _BUNDLE.value:
+    if _INCREMENTS.value:
+        formats = _FORMAT.value if _FORMAT.present else ("keras", "litert")
+        common = {key: options[key] for key in ("export_dir", "data_dir", "imports", "sign")}
+        export.export_increments(_RUN_DIR.value, formats=formats, task=_TASK.value, **common)
+    elif _BUNDLE.value:
         export.export_bundle(_RUN_DIR.value, _BUNDLE.value, default=_DEFAULT.value, **options)
     else:
         export.export_run(
             _RUN_DIR.value, formats=_FORMAT.value, task=_TASK.value, level=_LEVEL.value, **options
+        )
+
+
+def _check_increments() -> None:
+    others = (_BUNDLE, _LEVEL, _RAW, _LOGITS, _SERVING, _CLASS_NAMES)
+    if given := [flag.name for flag in others if flag.present]:
+        raise UserError(
+            f"--increments writes all levels, which give logits: leave out --{given[0]}"
         )
 
 

@@ -4,6 +4,8 @@ exporter.py          a run folder in, an export folder out
 selection.py         which virtual networks of a run are exported
 slim.py              one virtual network alone, batch normalization folded
 bundle.py            several virtual networks in one SavedModel, weights stored once
+increments.py        causal levels in parts: level 1, and what each further level adds
+increment_*.py       their files, and a run folder's
 formats.py           what a format is, and the register of all formats
 *_format.py          one module for each format: how files are written and run
 saved_model.py       SavedModels, from which other formats are converted
@@ -20,6 +22,7 @@ accuracy.py          the accuracy of an exported file on the test split
 
 from dvn_tf.export.exporter import export_bundle, export_run
 from dvn_tf.export.formats import FORMATS, Format, register_format
+from dvn_tf.export.increment_exporter import export_increments
 from dvn_tf.export.slim import SlimNetwork, slim_network
 
 __all__ = [
@@ -27,6 +30,7 @@ __all__ = [
     "Format",
     "SlimNetwork",
     "export_bundle",
+    "export_increments",
     "export_run",
     "register_format",
     "slim_network",

@@ -6,12 +6,14 @@ kernel for the union of their units, the others have kernels of their own.
 """
 
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 
 import keras
 import numpy as np
 
+from dvn_tf.entry_groups import Groups, all_units
 from dvn_tf.export.metadata import network_metadata
 from dvn_tf.export.saved_model import (
     class_names_signature,
@@ -20,7 +22,7 @@ from dvn_tf.export.saved_model import (
     write_signatures,
 )
 from dvn_tf.files import atomic_folder, refusals_of_libraries
-from dvn_tf.networks.convolution import locate, take_block
+from dvn_tf.networks.kernel_blocks import joined, locate, take_block
 from dvn_tf.networks.layer_sets import Features
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.networks.padding import pad_and_convolve
@@ -124,10 +126,10 @@ class Bundle:
     def _function(self, name: str):
         """What a signature computes."""
         network, width = self.network, self.network.backbone.input_width
-        task, level, units = network.virtual_networks[name]
+        task, level, _ = network.virtual_networks[name]
         stem = network.get_layer(f"{task.name}_input_conv")
         head = self._head(task, level)
-        layers = BundledLayers(self, list(network.virtual_networks).index(name), units)
+        layers = BundledLayers(self, name)
 
         def function(images):
             x = network.get_layer(f"{task.name}_normalize")(keras.ops.cast(images, "float32"))
@@ -160,43 +162,49 @@ class BundledLayers(PlainLayers):
 
     Args:
         bundle: holds the weights.
-        index: position of the virtual network among the network's outputs, from 0.
-        units: its units.
+        name: of the virtual network, such as "cifar10/level1".
     """
 
-    def __init__(self, bundle: Bundle, index: int, units: Units):
-        super().__init__(bundle.network.partition, units, 0.0, "float32", bundle.network.padding)
+    def __init__(self, bundle: Bundle, name: str):
+        network = bundle.network
+        units = network.layer_units(name)
+        super().__init__(network.partition, units, 0.0, "float32", network.padding)
         self.bundle = bundle
-        self.index = index
-        self.group = bundle.group(units)
+        self.streams = network.streams_of(name)
+        self.stored = bundle.group(all_units(units))
 
     def conv(self, x: Features, width: int, kernel_size: int, stride: int, *, name) -> Features:
-        """A convolution with this network's block of the bundle's kernel."""
+        """A convolution with this network's block of the bundle's kernel, for each group."""
         layer = self.bundle.network.get_layer(name)
-        before = self.group if x.partitioned else None
+        before = self.stored if x.partitioned else None
         kernel = self.bundle.variable(
-            f"{name}/{self.group}", lambda: layer.sub_kernel(before, self.group)
+            f"{name}/{self.stored}", lambda: layer.sub_kernel(before, self.stored)
         )
-        rows = self._intervals(x.widths) if x.partitioned else ((0, x.width),)
-        kernel = take_block(keras.ops.convert_to_tensor(kernel), rows, self._intervals((width,)))
-        y = pad_and_convolve(x.tensors[0], kernel, stride, self.padding)
-        return Features([y], (width,), partitioned=True)
+        tensors = []
+        for tensor, read, units in zip(*self._read(x), self.groups, strict=True):
+            rows = self._intervals(x.widths, read) if x.partitioned else ((0, x.width),)
+            columns = self._intervals((width,), (units,))
+            block = take_block(keras.ops.convert_to_tensor(kernel), rows, columns)
+            tensors.append(pad_and_convolve(tensor, block, stride, self.padding))
+        return Features(tensors, (width,), partitioned=True)
 
     def norm(self, x: Features, *, name) -> Features:
         """Normalization as a scale and a shift, which is all that inference needs."""
-        layer = self.bundle.network.get_layer(name)
-        vectors = self.bundle.variable(
-            f"{name}/{self.index}", lambda: _scale_and_shift(layer, self.index)
-        )
-        return dataclasses.replace(x, tensors=[x.tensors[0] * vectors[0] + vectors[1]])
+        network = self.bundle.network
+        layer = network.get_layer(name)
+        tensors = []
+        for stream, tensor in zip(self.streams, x.tensors, strict=False):
+            index = stream if x.partitioned else network.owners[stream]
+            vectors = self.bundle.variable(
+                f"{name}/{index}", lambda index=index: _scale_and_shift(layer, index)
+            )
+            tensors.append(tensor * vectors[0] + vectors[1])
+        return dataclasses.replace(x, tensors=tensors)
 
-    def _intervals(self, widths: tuple[int, ...]):
-        """Where the units of this network lie in a kernel that holds its group's."""
-        [units] = self.units
-        return locate(
-            self.partition.intervals(widths, units),
-            self.partition.intervals(widths, self.group),
-        )
+    def _intervals(self, widths: tuple[int, ...], groups: Groups):
+        """Where some groups of units lie in a kernel that has the units it stores."""
+        read = (self.partition.intervals(widths, group) for group in groups)
+        return locate(joined(itertools.chain(*read)), self.partition.intervals(widths, self.stored))
 
 
 def _scale_and_shift(layer, index: int) -> np.ndarray:

@@ -196,7 +196,7 @@ def export_bundle(
             signature |= accuracy_entry(run, data, signature["input"]["dtype"])
             print(f"  {_line(name, None, signature['accuracy'])}", flush=True)
         entry |= file_facts(temporary)
-        add(entry, bundle=True)
+        add(entry, "bundles")
     write_card(manifest.folder, manifest.content())
     print(_line(entry["file"], entry["bytes"], None))
     print(f"\nWrote {len(outputs)} virtual networks as one SavedModel to {manifest.folder / path}/")

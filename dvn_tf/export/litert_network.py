@@ -39,7 +39,7 @@ def finished(network: bytes, name: str, metadata: Mapping, softmax: bool = False
     entry = schema.MetadataT()
     entry.name, entry.buffer = METADATA_NAME, _add_buffer(model, content)
     model.metadata = [*(model.metadata or []), entry]
-    model.buffers = [_AlignedBuffer(buffer) for buffer in model.buffers]
+    model.buffers = [AlignedBuffer(buffer) for buffer in model.buffers]
     builder = flatbuffers.Builder(len(network) + 2**16)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
@@ -76,7 +76,7 @@ def _add_buffer(model, content: bytes | None) -> int:
     return len(model.buffers) - 1
 
 
-class _AlignedBuffer(schema.BufferT):
+class AlignedBuffer(schema.BufferT):
     """A buffer whose data is aligned, which the generated class leaves out in Python."""
 
     def __init__(self, buffer: schema.BufferT):

@@ -20,6 +20,8 @@ from dvn_tf.files import atomic_file, clear_partial, sha256, writing
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.training.run_folder import RunFolder
 
+_KINDS = ("files", "bundles", "increments")  # lists of entries, in the manifest's order
+
 
 class ManifestWriter:
     """Writes the manifest of an export folder, and keeps the entries of earlier exports.
@@ -41,13 +43,13 @@ class ManifestWriter:
         self.path = folder / MANIFEST_FILE
         # Through JSON, to compare with what a file holds.
         self.about = json.loads(json.dumps({"format_version": FORMAT_VERSION, **about}))
-        self.files, self.bundles = {}, {}
+        self._entries: dict[str, dict] = {kind: {} for kind in _KINDS}
         if os.path.lexists(self.path):
             self._read()
 
     @contextlib.contextmanager
     def update(self) -> Iterator[Callable[..., None]]:
-        """Yields a function that adds or replaces the entry of a file, or of a bundle.
+        """Yields a function that adds or replaces the entry of a file, of one of `_KINDS`.
 
         It writes the new manifest beside the old one, which is replaced when the context ends.
         Within it, write the file first, then call the function, and rename the file last: a
@@ -59,20 +61,19 @@ class ManifestWriter:
             signature = stack.enter_context(self._signature_file()) if self._key else None
             temporary = stack.enter_context(atomic_file(self.path))
 
-            def add(entry: dict, bundle: bool = False) -> None:
-                entries = self.bundles if bundle else self.files
-                entries[entry["file"]] = entry
+            def add(entry: dict, kind: str = "files") -> None:
+                self._entries[kind][entry["file"]] = entry
                 content = (json.dumps(self.content(), indent=2) + "\n").encode()
                 with writing(self.path, len(content)):
                     temporary.write_bytes(content)
                     if signature:
                         signature.write_bytes(self._key.sign(content))
 
-            before = dict(self.files), dict(self.bundles)
+            before = {kind: dict(entries) for kind, entries in self._entries.items()}
             try:
                 yield add
             except BaseException:
-                self.files, self.bundles = before
+                self._entries = before
                 raise
         if not self._key:
             self._remove_signature()
@@ -89,8 +90,9 @@ class ManifestWriter:
 
     def content(self) -> dict:
         """The manifest as written."""
-        content = {**self.about, "files": list(self.files.values())}
-        return content | ({"bundles": list(self.bundles.values())} if self.bundles else {})
+        lists = {kind: list(entries.values()) for kind, entries in self._entries.items()}
+        # Of the other kinds, only those that there are: older programs do not know them.
+        return self.about | {k: v for k, v in lists.items() if v or k == "files"}
 
     def _read(self) -> None:
         text = read_bytes(self.path, JSON_LIMIT)
@@ -98,8 +100,11 @@ class ManifestWriter:
             self._check_signature(text)
         try:
             content = parse_json(text, self.path)
-            files = {entry["file"]: entry for entry in content.pop("files")}
-            bundles = {entry["file"]: entry for entry in content.pop("bundles", [])}
+            lists = {kind: content.pop(kind, []) for kind in _KINDS[1:]}
+            lists["files"] = content.pop("files")
+            found_entries = {
+                kind: {entry["file"]: entry for entry in lists[kind]} for kind in _KINDS
+            }
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{self.path} is damaged: delete it and export all formats again"
@@ -110,7 +115,7 @@ class ManifestWriter:
                 f"{self.folder} holds the export of another run (another "
                 f"{' and '.join(different)}): choose another --export_dir"
             )
-        self.files, self.bundles = files, bundles
+        self._entries = found_entries
 
     def _check_signature(self, text: bytes) -> None:
         public = self._key.public_key().public_bytes_raw()

@@ -105,10 +105,17 @@ def temporary_saved_model(
         path: the file.
         input_dtype: dtype of the images, "uint8" or "float32".
     """
+    with temporary_folder(path) as folder:
+        write_saved_model(slim, folder, input_dtype)
+        yield folder
+
+
+@contextlib.contextmanager
+def temporary_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields an empty folder beside a file, and removes it at the end."""
     folder = path.with_name(f"{path.name}.saved_model")
     try:
         folder.mkdir()
-        write_saved_model(slim, folder, input_dtype)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

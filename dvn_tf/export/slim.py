@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
+from dvn_tf.entry_groups import Groups, as_groups, entry_name
 from dvn_tf.export.metadata import network_metadata
 from dvn_tf.networks.layer_sets import Features, LayerSet
 from dvn_tf.networks.network import DeepVirtualNetwork
@@ -91,17 +92,38 @@ def slim_network(
     """
     plain = network.extract(task, level)
     info, _, units = network.virtual_networks[output_name(task, level)]
+    groups = as_groups(network.layer_units(output_name(task, level)))
     folds = find_folds(network.backbone, f"{task}_input_conv")
     image = keras.Input(info.image_shape, dtype=input_dtype, name="images")
-    model = _folded_model(network, info, units, folds, plain.layers[-1].name, image, output)
-    for layer in model.layers:
-        if layer.name in folds:
-            norm = plain.get_layer(folds[layer.name])
-            layer.set_weights(_fold(plain.get_layer(layer.name), norm))
-        elif layer.weights:
-            layer.set_weights(plain.get_layer(layer.name).get_weights())
-    _name_alike(model)
+    model = _folded_model(network, info, groups, folds, plain.layers[-1].name, image, output)
+    fill_folded(model, plain, folds, groups)
+    name_alike(model)
     return SlimNetwork(model, info, level, units, input_dtype, output, dict(origin or {}))
+
+
+def fill_folded(
+    model: keras.Model, plain: keras.Model, folds: Mapping[str, str], groups: Groups
+) -> None:
+    """Copies the weights of a plain network into one of `FoldedLayers`, and folds them.
+
+    Args:
+        model: the folded network; layers that the plain one lacks keep their weights.
+        plain: the plain network.
+        folds: {convolution: normalization}, from `find_folds`.
+        groups: the groups of units of both networks.
+    """
+    known = {layer.name: layer for layer in plain.layers}
+    norms = dict(folds)
+    for number in range(len(groups)):
+        norms |= {
+            entry_name(conv, number, groups): entry_name(norm, number, groups)
+            for conv, norm in folds.items()
+        }
+    for layer in model.layers:
+        if layer.name in norms:
+            layer.set_weights(_fold(known[layer.name], known[norms[layer.name]]))
+        elif layer.weights and layer.name in known:
+            layer.set_weights(known[layer.name].get_weights())
 
 
 def find_folds(backbone, input_conv: str) -> dict[str, str]:
@@ -122,12 +144,18 @@ class FoldedLayers(PlainLayers):
 
     Args:
         partition: the channel fractions of the units.
-        units: the units whose channels the network has.
+        units: the units whose channels the network has, or their groups, as for `PlainLayers`.
         folds: {convolution: normalization}, from `find_folds`.
         padding: see `dvn_tf.networks.padding`.
     """
 
-    def __init__(self, partition: UnitPartition, units: Units, folds: dict[str, str], padding: str):
+    def __init__(
+        self,
+        partition: UnitPartition,
+        units: Units | Groups,
+        folds: dict[str, str],
+        padding: str,
+    ):
         super().__init__(partition, units, 0.0, "float32", padding)
         self.folds = folds
 
@@ -140,10 +168,10 @@ class FoldedLayers(PlainLayers):
         return x if name in self.folds.values() else super().norm(x, name=name)
 
 
-def _folded_model(network, task, units, folds, head: str, image, output: str) -> keras.Model:
-    """The virtual network of some units, with the weights that Keras starts it with."""
+def _folded_model(network, task, groups, folds, head: str, image, output: str) -> keras.Model:
+    """The virtual network of some groups of units, with the weights that Keras starts it with."""
     backbone, width = network.backbone, network.backbone.input_width
-    layers = FoldedLayers(network.partition, units, folds, network.padding)
+    layers = FoldedLayers(network.partition, groups, folds, network.padding)
     stride, use_bias = network.input_stride(task), layers.has_bias(f"{task.name}_input_conv")
     stem = input_layer(
         image, task, width, stride, 0.0, "float32", use_bias, padding=network.padding
@@ -155,7 +183,7 @@ def _folded_model(network, task, units, folds, head: str, image, output: str) ->
     return keras.Model(image, outputs, name=head.removesuffix("_head"))
 
 
-def _name_alike(model: keras.Model) -> None:
+def name_alike(model: keras.Model) -> None:
     """Counts the names that Keras has given from 1, whatever this process has built before.
 
     Names reach the files, and the same network is to give the same bytes.

@@ -35,6 +35,7 @@ class Stage:
         temperature: of the distillation.
         distillation_weight: weight of each distillation loss; cross-entropies have weight 1.
         learning: how the levels of a task learn together.
+        causal: as for `DeepVirtualNetwork`.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Stage:
     temperature: float = 2.0
     distillation_weight: float = 1.0
     learning: LevelLearning = dataclasses.field(default_factory=LevelLearning)
+    causal: bool = False
 
 
 class Method:

@@ -9,6 +9,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
+from dvn_tf.entry_groups import Groups, all_units, as_groups, entry_groups
 from dvn_tf.networks.backbones import Backbone
 from dvn_tf.networks.heads import Head
 from dvn_tf.networks.layer_sets import LayerSet, check_shortcut
@@ -76,12 +77,13 @@ class CountingLayers(LayerSet[Maps]):
 
     Args:
         partition: the channel fractions of the units.
-        units: the units of the network to count.
+        units: the units of the network to count, or their groups, see `dvn_tf.entry_groups`.
     """
 
-    def __init__(self, partition: UnitPartition, units: Units):
+    def __init__(self, partition: UnitPartition, units: Units | Groups):
         self.partition = partition
-        self.units = units
+        self.groups = as_groups(units)
+        self.units = all_units(units)
         self.kernels = 0
         self.norms = 0
         self.multiply_adds = 0
@@ -89,7 +91,10 @@ class CountingLayers(LayerSet[Maps]):
     def conv(self, x: Maps, width: int, kernel_size: int, stride: int, *, name) -> Maps:
         """Counts the weights of the kernel, and a multiply-add for each at each position."""
         y = self._maps(x, stride, (width,))
-        weights = kernel_size**2 * x.channels * y.channels
+        weights = kernel_size**2 * sum(
+            self._channels_read(x, number) * self.partition.width(width, group)
+            for number, group in enumerate(self.groups)
+        )
         self.kernels += weights
         self.multiply_adds += weights * y.positions
         return y
@@ -125,6 +130,12 @@ class CountingLayers(LayerSet[Maps]):
         """Costs nothing that is counted."""
         return x
 
+    def _channels_read(self, x: Maps, number: int) -> int:
+        """The channels that a convolution of a group reads: its own and those before."""
+        if not x.partitioned or number == len(self.groups) - 1:
+            return x.channels
+        return self.partition.width(x.widths, all_units(self.groups[: number + 1]))
+
     def _maps(self, x: Maps, stride: int, widths: tuple[int, ...]) -> Maps:
         return Maps(
             math.ceil(x.height / stride),
@@ -138,7 +149,7 @@ def cost(
     task: TaskInfo,
     backbone: Backbone,
     partition: UnitPartition,
-    units: Units,
+    units: Units | Groups,
     stride: int | None = None,
     head: Head | None = None,
 ) -> Cost:
@@ -148,7 +159,7 @@ def cost(
         task: gives the image shape and the number of classes.
         backbone: the backbone.
         partition: the channel fractions of the units.
-        units: the units in use.
+        units: the units in use, or their groups, see `dvn_tf.entry_groups`.
         stride: of the input layer in pixels; None is that of the task alone.
         head: the head; None is one fully connected layer.
     """
@@ -167,7 +178,7 @@ def cost(
     head_parameters, head_multiply_adds = (head or Head()).cost(features.channels, task.num_classes)
     everything = tuple(range(1, partition.num_units + 1))
     density = 1.0
-    if units != everything:
+    if as_groups(units) != (everything,):
         whole = CountingLayers(partition, everything)
         backbone(stem, whole)
         density = layers.kernels / whole.kernels
@@ -186,6 +197,7 @@ def costs(
     partition: UnitPartition | None = None,
     map_size: int | None = None,
     heads: Mapping[str, Head] | None = None,
+    causal: bool = False,
 ) -> dict[str, Cost]:
     """The cost of every virtual network: {"task/level1": cost, ...}.
 
@@ -196,6 +208,7 @@ def costs(
         partition: the channel fractions; None divides evenly.
         map_size: as for `DeepVirtualNetwork`.
         heads: as for `DeepVirtualNetwork`.
+        causal: as for `DeepVirtualNetwork`.
     """
     partition = partition or UnitPartition.even(table.num_units)
     strides = input_strides(tasks, map_size)
@@ -204,7 +217,7 @@ def costs(
             task,
             backbone,
             partition,
-            table.units(row, level),
+            entry_groups(table, row, level) if causal else table.units(row, level),
             strides[row - 1],
             (heads or {}).get(task.name),
         )

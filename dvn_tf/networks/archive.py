@@ -86,7 +86,8 @@ def check_weights(file: str | os.PathLike, archive: Archive) -> None:
     """
     declared = arguments(archive.config["config"])
     names = ("tasks", "table", "backbone", "partition", "map_size", "heads")
-    found = costs(**{name: declared.get(name) for name in names})
+    causal = declared.get("causal", False)  # which versions before 0.7 do not know
+    found = costs(**{name: declared.get(name) for name in names}, causal=causal)
     # All weights of a virtual network are stored, in two bytes or more each.
     if archive.weight_bytes < 2 * max(cost.parameters for cost in found.values()):
         raise ArchiveError(

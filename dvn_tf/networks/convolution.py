@@ -14,11 +14,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from dvn_tf.entry_groups import Groups, as_groups
+from dvn_tf.networks.kernel_blocks import Intervals, area, inside, joined, locate, take_block
 from dvn_tf.networks.mean_gradients import MEAN, SUM, count_uses, divide_gradient
 from dvn_tf.networks.padding import SAME, SYMMETRIC, pad_and_convolve
 from dvn_tf.units import UnitPartition, Units
-
-Intervals = tuple[tuple[int, int], ...]
 
 
 @keras.saving.register_keras_serializable("dvn_tf")
@@ -51,8 +51,9 @@ class UnitConv2D(keras.layers.Layer):
 
     Call arguments:
         inputs: for each virtual network (batch, height, width, channels of its input units).
-        in_units: for each virtual network the units of its input; None where the input is not
-            partitioned, which is the output of an input layer.
+        in_units: for each virtual network the units of its input, or groups of units whose
+            channels lie side by side; None where the input is not partitioned, which is the
+            output of an input layer.
         out_units: for each virtual network the units to compute.
 
     Returns:
@@ -120,15 +121,19 @@ class UnitConv2D(keras.layers.Layer):
             regularizer=self._decay if self.weight_decay else None,
         )
 
-    def blocks(self, in_units: Units | None, out_units: Units) -> tuple[Intervals, Intervals]:
-        """The intervals of kernel rows (input) and columns (output channels) of a set of units."""
+    def blocks(
+        self, in_units: Units | Groups | None, out_units: Units
+    ) -> tuple[Intervals, Intervals]:
+        """The intervals of kernel rows (input) and columns (output channels) of some units."""
         rows, columns = self.stored
+        groups = [None] if in_units is None else as_groups(in_units)
+        read = (self.partition.intervals(self.in_channels, group) for group in groups)
         return (
-            locate(self.partition.intervals(self.in_channels, in_units), rows),
+            locate(joined(itertools.chain(*read)), rows),
             locate(self.partition.intervals(self.filters, out_units), columns),
         )
 
-    def sub_kernel(self, in_units: Units | None, out_units: Units):
+    def sub_kernel(self, in_units: Units | Groups | None, out_units: Units):
         """The kernel of one virtual network: (size, size, its input, its output channels)."""
         return take_block(self.kernel, *self.blocks(in_units, out_units))
 
@@ -173,16 +178,16 @@ class UnitConv2D(keras.layers.Layer):
         """
         whole = (((0, self.kernel.shape[2]),), ((0, self.kernel.shape[3]),))
         kernels = {whole: self._trained_kernel(wanted)}
-        for blocks in sorted(set(wanted), key=_area, reverse=True):
+        for blocks in sorted(set(wanted), key=area, reverse=True):
             if blocks in kernels:
                 continue
             parent = min(
                 (
                     large
                     for large in kernels
-                    if _inside(blocks[0], large[0]) and _inside(blocks[1], large[1])
+                    if inside(blocks[0], large[0]) and inside(blocks[1], large[1])
                 ),
-                key=_area,
+                key=area,
             )
             kernels[blocks] = take_block(
                 kernels[parent],
@@ -239,22 +244,6 @@ class UnitConv2D(keras.layers.Layer):
         return cls(**{"padding": SAME, **config})
 
 
-def take_channels(x, intervals: Intervals, axis: int):
-    """Takes channel intervals of a tensor along an axis; one interval is one plain slice."""
-    if intervals == ((0, x.shape[axis]),):
-        return x
-    before = (slice(None),) * axis
-    parts = [x[(*before, slice(start, stop))] for start, stop in intervals]
-    return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=axis)
-
-
-def take_block(kernel, rows: Intervals, columns: Intervals):
-    """The part of a kernel (size, size, in, out) at some input rows and output columns."""
-    if len(rows) == len(columns) == 1:  # intervals of units: a single slice does it
-        return kernel[:, :, slice(*rows[0]), slice(*columns[0])]
-    return take_channels(take_channels(kernel, rows, axis=2), columns, axis=3)
-
-
 def _side_by_side(inputs):
     """Several batches as one."""
     return inputs[0] if len(inputs) == 1 else ops.concatenate(inputs)
@@ -271,27 +260,8 @@ def _apart(y, inputs) -> list:
     return [y[stop - size : stop] for stop, size in zip(edges, sizes, strict=True)]
 
 
-def _as_units(units) -> Units | None:
+def _as_units(units) -> Units | Groups | None:
     # A reloaded model brings its call arguments as lists.
-    return None if units is None else tuple(units)
-
-
-def _inside(small: Intervals, large: Intervals) -> bool:
-    return all(any(a <= start and stop <= b for a, b in large) for start, stop in small)
-
-
-def _area(blocks) -> tuple:
-    rows, columns = (sum(stop - start for start, stop in intervals) for intervals in blocks)
-    return rows * columns, blocks
-
-
-def locate(small: Intervals, large: Intervals) -> Intervals:
-    """Where the intervals `small` lie in a tensor that has just the channels of `large`."""
-    located = []
-    for start, stop in small:
-        offset = 0
-        for a, b in large:
-            if a <= start and stop <= b:
-                located.append((offset + start - a, offset + stop - a))
-            offset += b - a
-    return tuple(located)
+    if units is None or isinstance(units, int):
+        return units
+    return tuple(map(_as_units, units))

@@ -6,6 +6,7 @@ of `LayerSet` and never asks what x is. Each layer set is one answer to what an 
 | layer set | what a backbone becomes | x |
 | --- | --- | --- |
 | `VirtualLayers` | all k x n_h virtual networks on shared kernels | `Features` |
+| `CausalLayers` | the same, in which lower levels are parts of higher ones | `Features` |
 | `PlainLayers` | one network of stock Keras layers | `Features` |
 | `CountingLayers` (accounting) | numbers of parameters and multiply-adds | shapes |
 | `FoldedLayers` (export) | one network, normalization folded into convolutions | `Features` |
@@ -18,12 +19,14 @@ backbone asks for it.
 
 import collections
 import dataclasses
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 import keras
 
+from dvn_tf.entry_groups import Groups, read_order
 from dvn_tf.errors import UserError
-from dvn_tf.networks.convolution import take_channels
+from dvn_tf.networks.kernel_blocks import take_channels
 from dvn_tf.networks.padding import SYMMETRIC
 from dvn_tf.units import UnitPartition, Units
 
@@ -117,7 +120,8 @@ class Features:
     """Feature maps between two layers of a backbone.
 
     Args:
-        tensors: for each virtual network its tensor (b, h, w, c).
+        tensors: for each virtual network its tensor (b, h, w, c); where `partitioned`, for each
+            of the layer set's streams.
         widths: channels of the whole network here, all units together: one number for each of
             the layers that were concatenated, a single one as a rule.
         partitioned: whether the channels are divided into units. Those of an input layer are
@@ -137,12 +141,19 @@ class Features:
 class TensorLayers(LayerSet[Features]):
     """The operations without weights, for layer sets that compute `Features`.
 
+    Units that are computed together are a stream, and its channels are one tensor. A virtual
+    network is one stream as a rule; with causal levels it has a stream for each group of units,
+    see `dvn_tf.entry_groups`.
+
     Args:
         partition: the channel fractions of the units.
-        units: for each virtual network the units that it uses.
+        units: for each stream its units.
         weight_decay: see `UnitConv2D`.
         policy: the Keras dtype policy.
         padding: see `dvn_tf.networks.padding`.
+        owners: for each stream the number, from 0, of the features of the input layer that it
+            reads. Convolutions of a stream read the streams of its owner up to itself. None gives
+            every stream an owner of its own.
     """
 
     def __init__(
@@ -152,9 +163,11 @@ class TensorLayers(LayerSet[Features]):
         weight_decay: float,
         policy,
         padding: str = SYMMETRIC,
+        owners: Sequence[int] | None = None,
     ):
         self.partition = partition
         self.units = units
+        self.owners = tuple(range(len(units)) if owners is None else owners)
         self.weight_decay = weight_decay
         self.policy = policy
         self.padding = padding
@@ -213,14 +226,27 @@ class TensorLayers(LayerSet[Features]):
         return kind if self._pools[kind] == 1 else f"{kind}_{self._pools[kind] - 1}"
 
     def _own_units(self, x: Features) -> Features:
-        """Of features that are not partitioned, the channels of each virtual network's units."""
+        """Of features that are not partitioned, the channels of each stream's units."""
         if x.partitioned:
             return x
         tensors = [
-            take_channels(t, self.partition.intervals(x.widths, units), axis=3)
-            for t, units in zip(x.tensors, self.units, strict=True)
+            take_channels(x.tensors[owner], self.partition.intervals(x.widths, units), axis=3)
+            for owner, units in zip(self.owners, self.units, strict=True)
         ]
         return Features(tensors, x.widths, partitioned=True)
+
+    def _read(self, x: Features) -> tuple[list, list[Groups | None]]:
+        """What a convolution of each stream reads: a tensor and its groups of units."""
+        if not x.partitioned:
+            return [x.tensors[owner] for owner in self.owners], [None] * len(self.owners)
+        tensors, groups = [], []
+        for stream, owner in enumerate(self.owners):
+            streams = [other for other in range(stream + 1) if self.owners[other] == owner]
+            parts = {self.units[other]: x.tensors[other] for other in streams}
+            groups.append(read_order(tuple(parts)))
+            read = [parts[group] for group in groups[-1]]
+            tensors.append(read[0] if len(read) == 1 else keras.ops.concatenate(read, axis=3))
+        return tensors, groups
 
     def _pad_units(self, tensor, units: Units, old_width: int, new_width: int):
         parts, start = [], 0

@@ -9,19 +9,20 @@ from collections.abc import Mapping, Sequence
 
 import keras
 
+from dvn_tf.entry_groups import Groups, entry_groups
 from dvn_tf.errors import UserError
 from dvn_tf.networks.accounting import Cost, costs
 from dvn_tf.networks.archive import ArchiveError, arguments, check_weights, read_archive
 from dvn_tf.networks.backbones import Backbone
+from dvn_tf.networks.causal_layers import CausalLayers
 from dvn_tf.networks.convolution import UnitConv2D
+from dvn_tf.networks.extraction import extract
 from dvn_tf.networks.heads import Head
 from dvn_tf.networks.layer_sets import Features
 from dvn_tf.networks.legacy import current_weights
 from dvn_tf.networks.mean_gradients import MEAN, SUM, DividedGradient
-from dvn_tf.networks.normalization import SwitchableBatchNormalization
 from dvn_tf.networks.padding import SYMMETRIC
 from dvn_tf.networks.plain_layers import input_layer
-from dvn_tf.networks.plain_network import plain_network
 from dvn_tf.networks.virtual_layers import VirtualLayers
 from dvn_tf.tasks import TaskInfo, head_name, input_strides, output_name
 from dvn_tf.units import UnitPartition, Units, UnitTable
@@ -53,6 +54,8 @@ class DeepVirtualNetwork(keras.Model):
             one batch. It changes how a step is computed, not what it gives, and is not saved.
         gradients: "sum" trains by the gradient of Eq. 4, "mean" by that of each weight divided by
             the number of losses that reach it, see `mean_gradients`. It is not saved either.
+        causal: whether a unit reads only units that entered its task no later than itself. One
+            pass then serves all levels of a task, see `CausalLayers`.
 
     Units that no virtual network uses take no memory: the kernels store those of the table.
 
@@ -84,6 +87,7 @@ class DeepVirtualNetwork(keras.Model):
         padding: str = SYMMETRIC,
         merge_streams: bool = False,
         gradients: str = SUM,
+        causal: bool = False,
         **kwargs,
     ):
         tasks = tuple(tasks)
@@ -99,9 +103,16 @@ class DeepVirtualNetwork(keras.Model):
             for level in range(1, table.num_levels + 1)
         ]
         units = [table.units(row, level) for _, row, level in virtual_networks]
-        layers = VirtualLayers(
-            partition, units, weight_decay, policy, frozen_units, padding, merge_streams, gradients
-        )
+        settings = {
+            "frozen_units": frozen_units,
+            "padding": padding,
+            "merge_streams": merge_streams,
+            "gradients": gradients,
+        }
+        if causal:
+            layers = CausalLayers(partition, table, weight_decay, policy, **settings)
+        else:
+            layers = VirtualLayers(partition, units, weight_decay, policy, **settings)
         inputs, stems = {}, {}
         for task, stride in zip(tasks, input_strides(tasks, map_size), strict=True):
             image = keras.Input(task.image_shape, name=task.name)
@@ -112,9 +123,8 @@ class DeepVirtualNetwork(keras.Model):
             if gradients == MEAN:  # all levels of the task read it
                 divided = DividedGradient(table.num_levels, dtype=policy)
                 stems[task.name] = divided(stems[task.name])
-        stem = Features(
-            [stems[task.name] for task, _, _ in virtual_networks], (backbone.input_width,)
-        )
+        owners = tasks if causal else [task for task, _, _ in virtual_networks]
+        stem = Features([stems[task.name] for task in owners], (backbone.input_width,))
         features = backbone(stem, layers)
         outputs = {
             output_name(task.name, level): heads[task.name].build(
@@ -141,6 +151,8 @@ class DeepVirtualNetwork(keras.Model):
         self.gradients = gradients
         self.feature_widths = features.widths
         self.norms = layers.norms
+        self.owners = layers.owners
+        self.causal = causal
 
     @property
     def virtual_networks(self) -> dict[str, tuple[TaskInfo, int, Units]]:
@@ -150,6 +162,21 @@ class DeepVirtualNetwork(keras.Model):
             for row, task in enumerate(self.tasks, start=1)
             for level in range(1, self.table.num_levels + 1)
         }
+
+    def layer_units(self, name: str) -> Units | Groups:
+        """The units of an output as its layers use them: in groups if levels are causal."""
+        task, level, units = self.virtual_networks[name]
+        if not self.causal:
+            return units
+        return entry_groups(self.table, self.tasks.index(task) + 1, level)
+
+    def streams_of(self, name: str) -> list[int]:
+        """The numbers of the streams that an output is made of, see `TensorLayers`."""
+        if not self.causal:
+            return [list(self.virtual_networks).index(name)]
+        row = self.tasks.index(self.virtual_networks[name][0])
+        own = [stream for stream, owner in enumerate(self.owners) if owner == row]
+        return own[: len(self.layer_units(name))]
 
     @property
     def outputs_by_task(self) -> dict[str, list[str]]:
@@ -169,7 +196,13 @@ class DeepVirtualNetwork(keras.Model):
     def costs(self) -> dict[str, Cost]:
         """The cost of every virtual network, see `dvn_tf.networks.accounting.costs`."""
         return costs(
-            self.tasks, self.table, self.backbone, self.partition, self.map_size, self.heads
+            self.tasks,
+            self.table,
+            self.backbone,
+            self.partition,
+            self.map_size,
+            self.heads,
+            self.causal,
         )
 
     def stored_parameters(self) -> tuple[int, int]:
@@ -195,25 +228,7 @@ class DeepVirtualNetwork(keras.Model):
             raise UserError(
                 f"there is no virtual network {name}; there are {', '.join(self.virtual_networks)}"
             )
-        info, _, units = self.virtual_networks[name]
-        plain = plain_network(
-            info,
-            self.backbone,
-            self.partition,
-            units,
-            stride=self.input_stride(info),
-            weight_decay=self.weight_decay,
-            dtype=self.policy,
-            head=self.heads[task],
-            head_name=head_name(task, level),
-            name=f"{task}_level{level}",
-            padding=self.padding,
-        )
-        index = list(self.virtual_networks).index(name)
-        for layer in plain.layers:
-            if layer.weights:
-                layer.set_weights(_weights_of(self.get_layer(layer.name), index, units))
-        return plain
+        return extract(self, name)
 
     def get_config(self) -> dict:
         return {
@@ -230,6 +245,7 @@ class DeepVirtualNetwork(keras.Model):
                 name: keras.saving.serialize_keras_object(head) for name, head in self.heads.items()
             },
             "padding": self.padding,
+            "causal": self.causal,
             "name": self.name,
         }
 
@@ -288,16 +304,6 @@ def load_network(file: str | os.PathLike) -> DeepVirtualNetwork:
     if not issubclass(kind, DeepVirtualNetwork):
         raise UserError(f"{file} holds a {kind.__name__:.40}, no deep virtual network")
     return network
-
-
-def _weights_of(source, index: int, units: Units) -> list:
-    """The weights of a layer that virtual network number `index` uses, from 0."""
-    if isinstance(source, UnitConv2D):
-        # The first convolutions read all of an input layer, which is not partitioned.
-        return [source.sub_kernel(units if source.partitioned_input else None, units)]
-    if isinstance(source, SwitchableBatchNormalization):
-        return list(source.weights_of(index))
-    return source.get_weights()
 
 
 def _check_fit(tasks, table, backbone, partition) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 
 import keras
 
+from dvn_tf.entry_groups import Groups, as_groups, entry_name
 from dvn_tf.networks.layer_sets import Features, TensorLayers, at_least_single, decay
 from dvn_tf.networks.padding import SYMMETRIC, stock_convolution
 from dvn_tf.tasks import TaskInfo
@@ -14,10 +15,12 @@ class PlainLayers(TensorLayers):
     """Stock Keras layers at the widths of some units.
 
     Layers have the names that `VirtualLayers` gives them, so that weights are copied by name.
+    Where units are in several groups, each group has layers of its own, see `entry_name`.
 
     Args:
         partition: the channel fractions of the units.
-        units: the units whose channels the network has.
+        units: the units whose channels the network has, or their groups, see
+            `dvn_tf.entry_groups`.
         weight_decay: see `UnitConv2D`.
         policy: the Keras dtype policy.
         padding: see `dvn_tf.networks.padding`.
@@ -26,28 +29,33 @@ class PlainLayers(TensorLayers):
     def __init__(
         self,
         partition: UnitPartition,
-        units: Units,
+        units: Units | Groups,
         weight_decay: float,
         policy,
         padding: str = SYMMETRIC,
     ):
-        super().__init__(partition, [units], weight_decay, policy, padding)
+        self.groups = as_groups(units)
+        owners = [0] * len(self.groups)
+        super().__init__(partition, list(self.groups), weight_decay, policy, padding, owners)
 
     def conv(self, x: Features, width: int, kernel_size: int, stride: int, *, name) -> Features:
-        """A `Conv2D` with as many filters as the units have channels."""
-        [units] = self.units
-        y = stock_convolution(
-            x.tensors[0],
-            self.partition.width(width, units),
-            kernel_size,
-            stride,
-            self.padding,
-            policy=self.policy,
-            use_bias=self.has_bias(name),
-            kernel_regularizer=decay(self.weight_decay),
-            name=name,
-        )
-        return Features([y], (width,), partitioned=True)
+        """A `Conv2D` with as many filters as the units have channels, for each group."""
+        tensors, _ = self._read(x)
+        tensors = [
+            stock_convolution(
+                tensor,
+                self.partition.width(width, units),
+                kernel_size,
+                stride,
+                self.padding,
+                policy=self.policy,
+                use_bias=self.has_bias(name),
+                kernel_regularizer=decay(self.weight_decay),
+                name=entry_name(name, number, self.groups),
+            )
+            for number, (tensor, units) in enumerate(zip(tensors, self.groups, strict=True))
+        ]
+        return Features(tensors, (width,), partitioned=True)
 
     def has_bias(self, conv: str) -> bool:
         """Whether a convolution has a bias: none has, batch normalization has an offset."""
@@ -55,10 +63,24 @@ class PlainLayers(TensorLayers):
 
     def norm(self, x: Features, *, name) -> Features:
         """A `BatchNormalization` with the settings of `SwitchableBatchNormalization`."""
-        layer = keras.layers.BatchNormalization(
-            momentum=0.9, epsilon=1e-5, dtype=self.policy, name=name
-        )
-        return dataclasses.replace(x, tensors=[layer(x.tensors[0])])
+        groups = self.groups if x.partitioned else [None]
+        tensors = [
+            keras.layers.BatchNormalization(
+                momentum=0.9,
+                epsilon=1e-5,
+                dtype=self.policy,
+                name=entry_name(name, number, groups),
+            )(tensor)
+            for number, tensor in enumerate(x.tensors)
+        ]
+        return dataclasses.replace(x, tensors=tensors)
+
+    def pool(self, x: Features) -> Features:
+        """See `LayerSet.pool`; the groups one after another, in order of entry."""
+        pooled = super().pool(x)
+        if len(pooled.tensors) == 1:
+            return pooled
+        return dataclasses.replace(pooled, tensors=[keras.ops.concatenate(pooled.tensors, axis=1)])
 
 
 def input_layer(

@@ -2,6 +2,7 @@
 
 import keras
 
+from dvn_tf.entry_groups import Groups
 from dvn_tf.networks.backbones import Backbone
 from dvn_tf.networks.heads import Head
 from dvn_tf.networks.layer_sets import Features
@@ -15,7 +16,7 @@ def plain_network(
     task: TaskInfo,
     backbone: Backbone,
     partition: UnitPartition | None = None,
-    units: Units | None = None,
+    units: Units | Groups | None = None,
     stride: int | None = None,
     weight_decay: float = 0.0,
     dtype: str | keras.DTypePolicy | None = None,
@@ -30,7 +31,8 @@ def plain_network(
         task: gives the input, its normalization and the number of classes.
         backbone: as for `DeepVirtualNetwork`.
         partition: the channel fractions of the units; None is a single unit.
-        units: the units whose channels the network has; None means all channels.
+        units: the units whose channels the network has, or their groups, see
+            `dvn_tf.entry_groups`; None means all channels.
         stride: of the input layer in pixels; None brings the maps to at most 32 pixels.
         weight_decay: as for `DeepVirtualNetwork`.
         dtype: a Keras dtype policy.

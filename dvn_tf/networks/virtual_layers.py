@@ -1,6 +1,7 @@
 """The layer set of a deep virtual network: all k x n_h virtual networks on shared kernels."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from dvn_tf.networks.convolution import UnitConv2D
 from dvn_tf.networks.layer_sets import Features, TensorLayers
@@ -15,13 +16,14 @@ class VirtualLayers(TensorLayers):
 
     Args:
         partition: the channel fractions of the units.
-        units: for each virtual network the units that it uses.
+        units: for each stream its units; a virtual network is one stream.
         weight_decay: see `UnitConv2D`.
         policy: the Keras dtype policy.
         frozen_units: see `UnitConv2D`.
         padding: see `dvn_tf.networks.padding`.
         merge_streams: see `UnitConv2D`.
         gradients: see `UnitConv2D`.
+        owners: see `TensorLayers`.
 
     Attributes:
         stored_units: the units that any virtual network uses, which the kernels store.
@@ -38,8 +40,9 @@ class VirtualLayers(TensorLayers):
         padding: str = SYMMETRIC,
         merge_streams: bool = False,
         gradients: str = SUM,
+        owners: Sequence[int] | None = None,
     ):
-        super().__init__(partition, units, weight_decay, policy, padding)
+        super().__init__(partition, units, weight_decay, policy, padding, owners)
         self.frozen_units = frozen_units
         self.merge_streams = merge_streams
         self.gradients = gradients
@@ -64,13 +67,13 @@ class VirtualLayers(TensorLayers):
             dtype=self.policy,
             name=name,
         )
-        in_units = self.units if x.partitioned else [None] * len(self.units)
-        tensors = layer(x.tensors, in_units=in_units, out_units=self.units)
+        tensors, in_units = self._read(x)
+        tensors = layer(tensors, in_units=in_units, out_units=self.units)
         return Features(tensors, (width,), partitioned=True)
 
     def norm(self, x: Features, *, name) -> Features:
         """Batch normalization, one for each virtual network."""
         self.norms[name] = (x.widths, x.partitioned)
-        widths = [tensor.shape[-1] for tensor in x.tensors]  # channels of each virtual network
+        widths = [tensor.shape[-1] for tensor in x.tensors]  # channels of each stream
         layer = SwitchableBatchNormalization(widths, dtype=self.policy, name=name)
         return dataclasses.replace(x, tensors=layer(x.tensors))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dvn_tf.errors import UserError
 from dvn_tf.networks.convolution import UnitConv2D
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.networks.normalization import SwitchableBatchNormalization
@@ -30,7 +31,15 @@ def warm_start(
         new_tasks: whether a task that the source does not know starts from the source's last
             task: from its normalization and, where images have one shape, its input layer, but
             not from its head.
+
+    Raises:
+        UserError: if one of the networks has causal levels, whose normalization has no equal.
     """
+    if source.causal or target.causal:
+        raise UserError(
+            "a network with causal levels cannot start from another network's weights, nor another "
+            "from its: leave DVN.causal at False"
+        )
     for layer in target.layers:
         if isinstance(layer, UnitConv2D):
             _copy_kernel(source.get_layer(layer.name), layer)

@@ -27,6 +27,7 @@ _LATER = {
     "DVN.level_steps = 'all'",
     "Scenario.table_rule = 'paper'",
     "Scenario.affinity = None",
+    "DVN.causal = False",
 }
 
 

@@ -52,6 +52,7 @@ def stage_network(
         frozen_units=stage.frozen_units,
         merge_streams=recipe.merge_streams,
         gradients=stage.learning.gradients,
+        causal=stage.causal,
         # One for each: where Keras saves an object twice, it writes its address in this process.
         heads=heads | {name: copy.copy(stage.head) for name in stage.learned},
         name=f"{stage.name}_network",
