@@ -28,6 +28,12 @@ class DVN(LevelLearning, DistillingMethod):
 
     causal: bool = False
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.causal:
+            # A step computes each level of a task once already, as a part of the highest.
+            self.excludes("causal", "lower_batches", "level_steps", "gradients")
+
     def stages(self, scenario: Scenario, epochs: int) -> tuple[Stage, ...]:
         """See `Method.stages`."""
         self.check_cheaper_steps(scenario)

@@ -48,20 +48,27 @@ class LevelLearning:
                 f"set {name}.self_distillation above 0, or use 'all'"
             )
         if self.lower_batches == "share":
-            self._excludes("lower_batches", "self_distillation", "level_steps")
+            self.excludes("lower_batches", "self_distillation", "level_steps")
         if self.level_steps == "one":
-            self._excludes("level_steps", "self_distillation", "gradients")
+            self.excludes("level_steps", "self_distillation", "gradients")
 
-    def _excludes(self, setting: str, *others: str) -> None:
-        """Checks that settings have their defaults beside one that leaves them nothing to do."""
+    def excludes(self, setting: str, *others: str) -> None:
+        """Checks that settings have their defaults beside one that leaves them nothing to do.
+
+        Args:
+            setting: the one.
+            *others: the others, of `LevelLearning`.
+
+        Raises:
+            UserError: if one of them has not.
+        """
         name, defaults = type(self).__name__, LevelLearning.__dataclass_fields__
         for other in others:
             value = getattr(self, other)
             if value != defaults[other].default:
                 raise UserError(
                     f"{name}.{setting} = {getattr(self, setting)!r} excludes {name}.{other} = "
-                    f"{value!r}: in a step, a task's levels then learn from different images or "
-                    "not at all, so leave one of the two out"
+                    f"{value!r}: leave one of the two out"
                 )
 
     def level_learning(self) -> "LevelLearning":

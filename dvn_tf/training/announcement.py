@@ -1,4 +1,8 @@
-"""What a run says before it trains: what it will do, with which images and which network."""
+"""What a run says before it trains and after it.
+
+Before: what it will do, with which images and which network. After: its results, and where all
+lies.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,6 +12,8 @@ from dvn_tf.methods import Stage
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.training.experiment import Experiment
 from dvn_tf.training.provenance import device_name
+from dvn_tf.training.results import results_text
+from dvn_tf.training.run_folder import RunFolder
 from dvn_tf.training.sizes import size_names
 
 
@@ -114,3 +120,38 @@ def _sizes(network: DeepVirtualNetwork, densities: Mapping[str, float]) -> str:
 def _device() -> str:
     cores = num_cores()
     return f"{device_name()}, {cores} processor core{'s' if cores > 1 else ''}"
+
+
+def print_results(
+    experiment: Experiment, stages: Sequence[Stage], folder: RunFolder, results: dict
+) -> None:
+    """Prints the results of a run, where they lie, and what can be done with them.
+
+    Args:
+        experiment: scenario, recipe and method.
+        stages: the method's stages.
+        folder: the run's folder.
+        results: what `results.json` holds.
+    """
+    scenario, method = experiment.scenario, experiment.method
+    epochs = f"{results['epochs']} epoch{'s' if results['epochs'] > 1 else ''} a task"
+    print(
+        f"\n{scenario.name}, {results['title']}: {results['backbone']}, {epochs}, "
+        f"seed {results['seed']}\n"
+    )
+    print(results_text(results))
+    trained = (
+        folder.path if len(stages) == 1 or method.one_network else f"{folder}/{stages[0].name}"
+    )
+    print(
+        f"\nEverything lies in {folder}/: results.json, the networks, TensorBoard's logs.\n"
+        f"TensorBoard:  tensorboard --logdir {_log_dir(experiment, folder)}\n"
+        f"Export:       python -m experiments.export --run_dir={trained}",
+        flush=True,
+    )
+
+
+def _log_dir(experiment: Experiment, folder: RunFolder):
+    """The folder of all methods' runs, where this is one of them."""
+    names = (experiment.method_name, f"seed{experiment.recipe.seed}")
+    return folder.path.parents[1] if folder.path.parts[-2:] == names else folder.path

@@ -122,6 +122,8 @@ def collect_results(
             backend for record in records for backend in record.get("backends", ())
         ),
     }
+    if all("multiply_adds" in record for record in records):  # those of before 0.7 have none
+        results["training_multiply_adds"] = sum(record["multiply_adds"] for record in records)
     return results, {name: correct[name] for name in outputs if name in correct}
 
 

@@ -17,6 +17,7 @@ from dvn_tf.methods import Stage
 from dvn_tf.networks.network import DeepVirtualNetwork, uncompiled
 from dvn_tf.tasks import TaskInfo, common_map_size
 from dvn_tf.training import fitting, tensorboard
+from dvn_tf.training.announcement import print_results
 from dvn_tf.training.experiment import Experiment
 from dvn_tf.training.initial_run import (
     check_initial_run,
@@ -25,7 +26,7 @@ from dvn_tf.training.initial_run import (
 )
 from dvn_tf.training.lock import clear_lock
 from dvn_tf.training.reports import Reports
-from dvn_tf.training.results import collect_results, final_network, results_text
+from dvn_tf.training.results import collect_results, final_network
 from dvn_tf.training.run_folder import RunFolder
 from dvn_tf.training.stages import compile_stage, stage_network, train_stage
 from dvn_tf.training.stopping import NEVER, Stop
@@ -87,33 +88,8 @@ def run(
         else:
             clear_lock(folder.path)
             print(f"The run in {folder} is finished.")
-        _print_results(experiment, stages, folder, results)
+        print_results(experiment, stages, folder, results)
     return results
-
-
-def _print_results(experiment: Experiment, stages, folder: RunFolder, results: dict) -> None:
-    scenario, method = experiment.scenario, experiment.method
-    epochs = f"{results['epochs']} epoch{'s' if results['epochs'] > 1 else ''} a task"
-    print(
-        f"\n{scenario.name}, {results['title']}: {results['backbone']}, {epochs}, "
-        f"seed {results['seed']}\n"
-    )
-    print(results_text(results))
-    trained = (
-        folder.path if len(stages) == 1 or method.one_network else f"{folder}/{stages[0].name}"
-    )
-    print(
-        f"\nEverything lies in {folder}/: results.json, the networks, TensorBoard's logs.\n"
-        f"TensorBoard:  tensorboard --logdir {_log_dir(experiment, folder)}\n"
-        f"Export:       python -m experiments.export --run_dir={trained}",
-        flush=True,
-    )
-
-
-def _log_dir(experiment: Experiment, folder: RunFolder):
-    """The folder of all methods' runs, where this is one of them."""
-    names = (experiment.method_name, f"seed{experiment.recipe.seed}")
-    return folder.path.parents[1] if folder.path.parts[-2:] == names else folder.path
 
 
 class _Run:
@@ -253,7 +229,16 @@ class _Run:
         }
         with self.reports.observers(stage, network, learned) as observers:
             record |= train_stage(
-                stage, network, *compiled, learned, recipe, folder, observers, self.stop, self.share
+                stage,
+                network,
+                *compiled,
+                learned,
+                recipe,
+                self.networks,
+                folder,
+                observers,
+                self.stop,
+                self.share,
             )
         # As a network that is loaded, so that an interruption here changes nothing either.
         network = uncompiled(network)

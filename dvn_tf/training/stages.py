@@ -20,6 +20,7 @@ from dvn_tf.training.level_steps import DrawLevel
 from dvn_tf.training.recipe import Recipe
 from dvn_tf.training.run_folder import RunFolder
 from dvn_tf.training.stopping import Stop
+from dvn_tf.training.training_cost import stage_multiply_adds
 
 
 def stage_network(
@@ -117,6 +118,7 @@ def train_stage(
     outputs: Mapping[str, Sequence[str]],
     task_data: Sequence[TaskData],
     recipe: Recipe,
+    networks: Mapping[str, DeepVirtualNetwork],
     folder: RunFolder,
     observers: Sequence[keras.callbacks.Callback],
     stop: Stop,
@@ -131,15 +133,16 @@ def train_stage(
         outputs: from `compile_stage`.
         task_data: the images of the tasks that it learns.
         recipe: the hyper-parameters, with the stage's epochs.
+        networks: the trained networks of the stages before, by name.
         folder: the stage's folder.
         observers: callbacks that print or log.
         stop: says after which step to stop.
         share: the part of every batch that this process gets.
 
     Returns:
-        {"name", "learned", "epochs", "seconds", "backends", "outputs"}: what was trained, for how
-        long, by which of Keras's backends in the order of their use, and what `evaluation.evaluate`
-        measures after it.
+        {"name", "learned", "epochs", "seconds", "multiply_adds", "backends", "outputs"}: what was
+        trained, for how long, what it computed (see `stage_multiply_adds`), by which of Keras's
+        backends in the order of their use, and what `evaluation.evaluate` measures after it.
 
     Raises:
         UserError: as `fitting.train`.
@@ -148,11 +151,15 @@ def train_stage(
     if isinstance(model, OneLevel):
         observers = [DrawLevel(recipe.seed, stage.table.num_levels), *observers]
     history = fitting.fit(model, task_data, outputs, recipe, folder, observers, stop, share)
+    steps = recipe.epochs * pipelines.steps_per_epoch(task_data, recipe.batch_size)
     return {
         "name": stage.name,
         "learned": list(stage.learned),
         "epochs": recipe.epochs,
         "seconds": round(sum(epoch["seconds"] for epoch in history), 3),
+        "multiply_adds": stage_multiply_adds(
+            stage, network, steps * recipe.batch_size, networks.get(stage.teacher)
+        ),
         # Epochs of versions before 0.6 name none.
         "backends": list(dict.fromkeys(e["backend"] for e in history if "backend" in e)),
         "outputs": evaluation.last_evaluation(history, task_data, outputs),

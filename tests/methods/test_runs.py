@@ -144,7 +144,7 @@ def test_results_name_every_output_with_its_units_and_cost(run_of, name):
     assert set(results) - {"model_sha256"} == {  # of a network that several stages make
         "schema_version", "scenario", "kind", "method", "title", "seed", "epochs", "backbone",
         "batch_size", "units", "levels", "tasks", "num_networks", "parameters", "parameters_paper",
-        "seconds", "outputs", "stages", "provenance",
+        "seconds", "training_multiply_adds", "outputs", "stages", "provenance",
     }  # fmt: skip
     assert (results["title"], results["backbone"]) == (expected.title, "WRN-8-1")
     assert results["kind"] == ("sequential" if "sequential" in results["scenario"] else "joint")
@@ -197,8 +197,8 @@ def test_stages_and_their_folders(run_of, name):
     assert tuple(record["name"] for record in records) == expected.stages
     for record in records:
         assert set(record) == {
-            "scenario", "method", "seed", "name", "learned", "epochs", "seconds", "backends",
-            "outputs", "model_sha256",
+            "scenario", "method", "seed", "name", "learned", "epochs", "seconds", "multiply_adds",
+            "backends", "outputs", "model_sha256",
         }  # fmt: skip
         assert (record["scenario"], record["seed"]) == (run.results["scenario"], 0)
     epochs = run.experiment.recipe.epochs
