@@ -21,10 +21,10 @@ def main(_):
         from dvn_tf.benchmarks import training_step
         from dvn_tf.training import configuration
 
-    scenario, recipe, _ = configuration.read_config(*settings)
-    times = training_step.step_times(scenario, recipe, _ROUNDS.value)
-    pipeline = training_step.pipeline_images_per_second(scenario, recipe)
-    print(training_step.report(scenario, recipe, times, pipeline))
+    experiment = configuration.read_experiment(*settings)
+    times = training_step.step_times(experiment, _ROUNDS.value)
+    pipeline = training_step.pipeline_images_per_second(experiment.scenario, experiment.recipe)
+    print(training_step.report(experiment, times, pipeline))
 
 
 if __name__ == "__main__":

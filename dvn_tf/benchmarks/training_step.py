@@ -19,12 +19,16 @@ import tensorflow as tf
 from dvn_tf import data
 from dvn_tf.data import ImageSet, TaskData, pipelines
 from dvn_tf.machine import num_cores
+from dvn_tf.methods import DVN, Stage
 from dvn_tf.methods.scenario import Scenario
 from dvn_tf.networks import objectives
+from dvn_tf.networks.one_level import OneLevel
 from dvn_tf.networks.plain_network import plain_network
-from dvn_tf.tasks import TaskInfo
+from dvn_tf.tasks import TaskInfo, common_map_size
 from dvn_tf.training import fitting, provenance
+from dvn_tf.training.experiment import Experiment
 from dvn_tf.training.recipe import Recipe
+from dvn_tf.training.stages import compile_stage, stage_network
 
 _STEPS_PER_EPOCH = 1000  # of the schedule, whose first steps are all that run
 _WARMUP_STEPS = 2  # the first ones are compiled, or TensorFlow plans their execution
@@ -52,32 +56,37 @@ class StepTimes:
         return float(np.median(np.divide(self.network, self.separate)))
 
 
-def step_times(scenario: Scenario, recipe: Recipe, rounds: int = 5) -> StepTimes:
+def step_times(experiment: Experiment, rounds: int = 5) -> StepTimes:
     """Times training steps on random images of the scenario's shapes; no data is needed.
 
     Args:
-        scenario: the scenario.
-        recipe: gives the batch size and what a step does.
-        rounds: timed rounds, each one step of the network and one of every plain network.
+        experiment: gives the scenario, the batch size and what a step does. Of a DVN's settings
+            in a joint scenario, such as `DVN.lower_batches`, the step is that of a run; of other
+            methods it is that of the scenario's DVN.
+        rounds: timed rounds, each one step of the network and one of every plain network. Where
+            a step learns one level alone, a round has a step of each, and their mean counts.
     """
+    scenario, recipe = experiment.scenario, experiment.recipe
     tasks = [data.task_info(task) for task in scenario.tasks]
     fitting.prepare_backend(recipe)
-    network = fitting.build_network(scenario, tasks, recipe)
+    stage = _joint_stage(experiment)
+    network = stage_network(stage, tasks, recipe, common_map_size(tasks, scenario.map_size), {})
+    model, _ = compile_stage(stage, network, _stand_ins(scenario, tasks, recipe), recipe, {})
     images, labels = random_batch(tasks, recipe)
     outputs = {name: labels[task.name] for name, (task, _, _) in network.virtual_networks.items()}
-    objective = objectives.joint_objective(outputs)
-    fitting.compile_network(network, recipe, _STEPS_PER_EPOCH, objective)
     # Through `fit`, as in a run.
-    network.fit(tf.data.Dataset.from_tensors((images, outputs)), shuffle=False, verbose=0)
+    model.fit(tf.data.Dataset.from_tensors((images, outputs)), shuffle=False, verbose=0)
     first_step = _seconds_since_process_start()
-    step = _step(network, images, outputs)
+    step = _step(model, images, outputs)
     step()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
     separate = _separate_steps(network, recipe, images, labels)
     network_times, separate_times = [], []
     for number in range(-_WARMUP_STEPS - 1, rounds):
-        network_time = _timed(step)
+        network_time = _timed(step) / (
+            network.table.num_levels if isinstance(model, OneLevel) else 1
+        )
         # The plain networks run as Keras leaves TensorFlow, with its rewriting of graphs.
         fitting.rewrite_graphs(True)
         separate_time = sum(_timed(plain_step) for plain_step in separate)
@@ -123,21 +132,22 @@ def pipeline_images_per_second(
     return count * recipe.batch_size * len(task_data) / (time.perf_counter() - start)
 
 
-def report(scenario: Scenario, recipe: Recipe, times: StepTimes, pipeline: float) -> str:
+def report(experiment: Experiment, times: StepTimes, pipeline: float) -> str:
     """The figures as text.
 
     Args:
-        scenario: the scenario.
-        recipe: its recipe.
+        experiment: the experiment.
         times: from `step_times`.
         pipeline: images a second, from `pipeline_images_per_second`.
     """
+    scenario, recipe = experiment.scenario, experiment.recipe
     networks = len(scenario.tasks) * scenario.table.num_levels
+    title = f" ({experiment.method_title})" if experiment.variant else ""
     consumed = len(scenario.tasks) * recipe.batch_size / np.median(times.network)
     ratios = ", ".join(f"{a / b:.3f}" for a, b in zip(times.network, times.separate, strict=True))
     return f"""
-{scenario.name}: {scenario.backbone.name}, {networks} virtual networks, batch {recipe.batch_size}, \
-{recipe.dtype}, {provenance.device_name()}, {num_cores()} CPU cores, \
+{scenario.name}{title}: {scenario.backbone.name}, {networks} virtual networks, \
+batch {recipe.batch_size}, {recipe.dtype}, {provenance.device_name()}, {num_cores()} CPU cores, \
 {provenance.backend_in_use()}, Keras {keras.__version__}
 
 step of the {networks}-fold network      {np.median(times.network):8.3f} s   (median of \
@@ -170,10 +180,36 @@ def _separate_steps(network, recipe, images, labels) -> list[Callable]:
     return steps
 
 
+def _joint_stage(experiment: Experiment) -> Stage:
+    scenario, method = experiment.scenario, experiment.method
+    if isinstance(method, DVN) and not scenario.sequential:
+        return method.stages(scenario, 1)[0]
+    names = tuple(task.name for task in scenario.tasks)
+    return Stage("all", names, names, scenario.table, scenario.partition, scenario.backbone, 1)
+
+
+def _stand_ins(scenario: Scenario, tasks: list[TaskInfo], recipe: Recipe) -> list[TaskData]:
+    """Tasks without pixels, of as many images as the schedule needs."""
+    labels = np.zeros(_STEPS_PER_EPOCH * recipe.batch_size, np.int32)
+    return [
+        TaskData(task, info, images, images)
+        for task, info in zip(scenario.tasks, tasks, strict=True)
+        for images in [ImageSet(np.empty((0, *info.image_shape), np.uint8), labels)]
+    ]
+
+
 def _step(network: keras.Model, images, labels) -> Callable:
     images, labels = keras.tree.map_structure(keras.ops.convert_to_tensor, (images, labels))
     # train_on_batch returns figures, so that it waits for the step's end.
-    return lambda: network.train_on_batch(images, labels)
+    if not isinstance(network, OneLevel):
+        return lambda: network.train_on_batch(images, labels)
+
+    def one_step_of_each_level():
+        for level in network.outputs_of:
+            network.level = level
+            network.train_on_batch(images, labels)
+
+    return one_step_of_each_level
 
 
 def _timed(step: Callable) -> float:

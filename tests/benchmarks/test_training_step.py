@@ -19,7 +19,7 @@ def test_the_ratio_is_the_median_of_the_rounds():
 
 def test_the_separate_networks_are_the_virtual_ones_alone(monkeypatch):
     """Each round times one step of the network and one of every stock network of its widths."""
-    scenario, recipe, _ = configuration.read_config(["gin/quickstart.gin"], NARROWED)
+    experiment = configuration.read_experiment(["gin/quickstart.gin"], NARROWED)
     networks, steps = [], []
 
     def step(network, images, labels):
@@ -27,7 +27,7 @@ def test_the_separate_networks_are_the_virtual_ones_alone(monkeypatch):
         return lambda: steps.append(network)
 
     monkeypatch.setattr(training_step, "_step", step)
-    times = training_step.step_times(scenario, recipe, rounds=2)
+    times = training_step.step_times(experiment, rounds=2)
     whole, *separate = networks
     assert isinstance(whole, DeepVirtualNetwork)
     assert [plain.count_params() for plain in separate] == [
@@ -39,6 +39,26 @@ def test_the_separate_networks_are_the_virtual_ones_alone(monkeypatch):
         assert plain.optimizer.nesterov and plain.optimizer.momentum == 0.9
     assert steps[-5:] == networks
     assert len(times.network) == len(times.separate) == 2
+
+
+@pytest.mark.parametrize("name", ["one_level", "lower_batches", "causal", "self_distillation"])
+def test_a_setting_of_the_dvn_is_timed_as_a_run_trains_it(monkeypatch, name):
+    files = ["gin/quickstart.gin", f"gin/learning/{name}.gin"]
+    experiment = configuration.read_experiment(files, NARROWED)
+    trained = []
+    train_on_batch = training_step.keras.Model.train_on_batch
+
+    def watched(model, *args):
+        trained.append((model.name, getattr(model, "level", None)))
+        return train_on_batch(model, *args)
+
+    monkeypatch.setattr(training_step.keras.Model, "train_on_batch", watched)
+    times = training_step.step_times(experiment, rounds=1)
+    ours = [step for step in trained if step[0] == trained[0][0]]
+    if name == "one_level":  # the first, two to warm up, and the one that counts
+        assert [level for _, level in ours] == [1, 2] * 5
+    assert times.network[0] > 0
+    assert experiment.method_title in training_step.report(experiment, times, 1.0)
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
