@@ -20,10 +20,10 @@ A plan is a TOML file:
 
 Before an arm's first run, its learning rate is searched with `search_seed` on images held out from
 training: of `rates`, the one with the best mean accuracy over all outputs. As long as that is the
-lowest or the highest, one more rate beyond it is tried, half or twice as high. An arm with `choices`,
-each a gin parameter, is searched with the first of them, and then with the others at the best rate.
-An arm with a `rate_of` takes the rate of another arm instead of searching one, and an arm with a
-`rate` has that one.
+lowest or the highest, one more rate beyond it is tried, half or twice as high. An arm with
+`choices`, each a gin parameter, is searched with the first of them, and then with the others at the
+best rate. An arm with a `rate_of` takes the rate of another arm instead of searching one, and an
+arm with a `rate` has that one.
 """
 
 import dataclasses
