@@ -19,11 +19,11 @@ A plan is a TOML file:
     seeds = [0, 1, 2]
 
 Before an arm's first run, its learning rate is searched with `search_seed` on images held out from
-training: of `rates`, the one with the best mean accuracy over all outputs. If that is the lowest or
-the highest, one more rate beyond it is tried, once, half or twice as high. An arm with `choices`,
-each a gin parameter, is searched with the first of them, and then with the others at the best rate.
-An arm with a `rate_of` takes the rate of another arm instead of searching one, and an arm with a
-`rate` has that one.
+training: of `rates`, the one with the best mean accuracy over all outputs. As long as that is the
+lowest or the highest, one more rate beyond it is tried, half or twice as high. An arm with
+`choices`, each a gin parameter, is searched with the first of them, and then with the others at the
+best rate. An arm with a `rate_of` takes the rate of another arm instead of searching one, and an
+arm with a `rate` has that one.
 """
 
 import dataclasses
@@ -184,8 +184,10 @@ class Plan:
 
         found = [run(rate) for rate in rates]
         best = _best(found)
-        if len(rates) > 1 and best is not None and best.rate in (rates[0], rates[-1]):
-            found.append(run(best.rate / 2 if best.rate == rates[0] else best.rate * 2))
+        while len(rates) > 1 and best is not None and best.rate in (rates[0], rates[-1]):
+            beyond = best.rate / 2 if best.rate == rates[0] else best.rate * 2
+            rates = sorted([*rates, beyond])
+            found.append(run(beyond))
             best = _best(found)
         if best is not None:
             found += [run(best.rate, choice) for choice in range(1, len(choices))]

@@ -95,15 +95,15 @@ def test_the_best_rate_is_taken_and_a_rate_of_takes_it_too(plan, tmp_path):
 @pytest.mark.parametrize(
     ("accuracies", "beyond", "best"),
     [
-        ({0.05: 0.8, 0.1: 0.7, 0.2: 0.6, 0.025: 0.9}, 0.025, 0.025),
-        ({0.05: 0.8, 0.1: 0.7, 0.2: 0.6, 0.025: 0.5}, 0.025, 0.05),
-        ({0.05: 0.6, 0.1: 0.7, 0.2: 0.8, 0.4: 0.9}, 0.4, 0.4),
+        ({0.05: 0.8, 0.1: 0.7, 0.2: 0.6, 0.025: 0.9, 0.0125: 0.8}, [0.025, 0.0125], 0.025),
+        ({0.05: 0.8, 0.1: 0.7, 0.2: 0.6, 0.025: 0.5}, [0.025], 0.05),
+        ({0.05: 0.6, 0.1: 0.7, 0.2: 0.8, 0.4: 0.9, 0.8: 0.9}, [0.4, 0.8], 0.4),
     ],
 )
-def test_one_more_rate_beyond_the_lowest_or_highest(plan, tmp_path, accuracies, beyond, best):
+def test_more_rates_beyond_as_long_as_the_last_is_best(plan, tmp_path, accuracies, beyond, best):
     accuracies = {(rate, 0): value for rate, value in accuracies.items()}
     rates = finish_search(plan, "plain", tmp_path, accuracies)
-    assert rates[3:] == [(beyond, 0)]
+    assert rates[3:] == [(rate, 0) for rate in beyond]
     assert plan.best("A", "plain", tmp_path).rate == best
 
 
