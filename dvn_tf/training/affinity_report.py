@@ -59,7 +59,9 @@ def learn_table(
     experiment, network = _read_run(folder, imports)
     networks = unit_networks(network)
     affinity, seed = [], experiment.recipe.seed
-    for task, known in zip(experiment.scenario.tasks, network.tasks, strict=True):
+    pairs = zip(experiment.scenario.tasks, network.tasks, strict=True)
+    for number, (task, known) in enumerate(pairs, start=1):
+        print(f"Task {number} of {len(networks)}, {task.name}", flush=True)
         loaded = data.load(task, data_dir, show_progress=True, seed=seed)
         _check_images(loaded, known)
         with progress.shown(True):
