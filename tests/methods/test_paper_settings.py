@@ -69,8 +69,12 @@ def test_a_methods_file_goes_on_top_of_a_scenarios(file, scenario):
     learned = {}
     for stage in stages:
         for task in stage.learned:
-            learned[task] = learned.get(task, 0) + stage.epochs
-    assert learned == {task.name: 200 for task in experiment.scenario.tasks}
+            # Separate networks learn each level of a task by itself.
+            key = (task, stage.first_level if method == "separate" else None)
+            learned[key] = learned.get(key, 0) + stage.epochs
+    levels = (1, 2) if method == "separate" else (None,)
+    names = [task.name for task in experiment.scenario.tasks]
+    assert learned == {(name, level): 200 for name in names for level in levels}
 
 
 # --------------------------------------------------------------- shares of the parameters
