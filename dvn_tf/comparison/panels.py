@@ -144,7 +144,7 @@ def name_sizes(axes, densities: Sequence[float], apart: float = 0) -> None:
         if not kept or kept[-1] - density >= 0.12 * (high - low):
             kept.append(density)
     axes.set_xticks(kept, [size_name(density) for density in kept])
-    space = max(0.08 * (high - low), 0.05, apart + 0.02)
+    space = max(0.08 * (high - low), 0.05, apart + 0.015)
     axes.set_xlim(low - space, high + space)
 
 
