@@ -59,7 +59,7 @@ def draw(figure, comparison: Comparison) -> str | None:
             if largest >= 1.5 * size or size == 1
         )
         axes.set_xlim(0, 1.1 * largest / size)
-        places = panels.set_apart([*costs[title] / size], 0.025 * largest / size)
+        places = panels.set_apart([*costs[title] / size], 0.02 * largest / size)
         for method, place in zip(methods, places, strict=True):
             value, label = average(comparison, method), comparison.methods.at[method, "title"]
             look = looks[method]._replace(line="")

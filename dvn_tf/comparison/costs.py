@@ -17,7 +17,7 @@ _NOTE = (
 _COUNTED = (
     " Training multiply-adds are as counted by the run or, where it has no count, {passes} forward "
     "passes of every output for each of its training images and epochs: one forward and about two "
-    "backward. Passes that distil old tasks are left out."
+    "backward. Passes that distil old tasks are left out. G, T and P are 10^9, 10^12 and 10^15."
 )
 _LAST_COLUMN = (
     " The last column is the storage for as many outputs as the DVN has. For the baseline that is "

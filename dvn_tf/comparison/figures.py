@@ -148,7 +148,7 @@ def _step(densities: list[float], most: int) -> float:
     """How far apart outputs of one size stand, so that they do not reach those of the next."""
     places = sorted(densities)
     gaps = [b - a for a, b in itertools.pairwise(places) if size_name(a) != size_name(b)]
-    return min(0.02, *(0.7 * gap / most for gap in gaps))
+    return min([0.02, *(0.7 * gap / most for gap in gaps)])
 
 
 def _by_method(figure, comparison: Comparison) -> str:

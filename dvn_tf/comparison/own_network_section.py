@@ -6,13 +6,12 @@ from dvn_tf.comparison import markdown
 from dvn_tf.comparison.comparison import SEPARATE, Comparison
 from dvn_tf.comparison.non_inferiority import (
     EXPLORATORY,
-    PRIMARY,
     SECONDARY,
     OwnNetworkTest,
     resampled_intervals,
 )
 from dvn_tf.comparison.resampling import RESAMPLES
-from dvn_tf.comparison.statistics import CONFIDENCE, MIN_SEEDS, seeds_needed
+from dvn_tf.comparison.statistics import CONFIDENCE, seeds_needed
 
 HEADING = "Against separate networks"
 _UNDECIDED = "undecided"
@@ -77,13 +76,12 @@ def note(tests: Sequence[OwnNetworkTest]) -> str:
         f"one-sided interval at {_percent(CONFIDENCE)}, so both together are a two-sided one at "
         f"{_level(1)}."
     )
-    several = [one for one in shown if one.role == SECONDARY and one.tests > 1]
-    if several:
-        number = several[0].tests
-        primary = any(one.role == PRIMARY for one in shown)
+    secondary = [one for one in shown if one.role == SECONDARY]
+    if secondary and len(secondary) < len(shown):
+        text += " The DVN by itself is the primary comparison, variants are secondary."
+    if secondary and (number := secondary[0].tests) > 1:
         text += (
-            f" {'The DVN by itself is the primary comparison. ' if primary else ''}The {number} "
-            f"variants are secondary: their intervals are at {_level(number)}, so that all "
+            f" The intervals of the {number} variants are at {_level(number)}, so that all "
             f"{number} hold together (Bonferroni), and their p is corrected likewise."
         )
     return text
@@ -180,9 +178,9 @@ def _bounds(one: OwnNetworkTest, ends: tuple[float, float]) -> str:
 
 
 def _power(comparison: Comparison, tests: Sequence[OwnNetworkTest]) -> list[str]:
-    """How many seeds it takes to find that nothing is worse, if nothing is."""
+    """How many seeds the verdict takes, if methods are as good, and if they are a little worse."""
     head = ["Method", "seeds", "standard deviation by seed, points"]
-    head += [f"seeds for {_percent(_POWER)} power", "if it is worse by half the margin"]
+    head += ["seeds needed if as good", "if worse by half the margin"]
     rows = []
     tested = [one for one in tests if one.ends is not None]
     margin = tested[0].test.margin
@@ -200,12 +198,11 @@ def _power(comparison: Comparison, tests: Sequence[OwnNetworkTest]) -> list[str]
             ]
         )
     return [
-        "So many seeds find with a probability of "
-        f"{_percent(_POWER)} that a method is not worse by more than "
-        f"{markdown.points(margin)}, if it "
-        "is truly as good as networks of their own (paired one-sided t test, noncentral t). The "
-        "standard deviation is that of the paired difference by seed, and from a pilot of "
-        f"{MIN_SEEDS} seeds it is itself uncertain.",
+        f"So many seeds find with a probability of {_percent(_POWER)} that a method is not worse "
+        f"by more than {markdown.points(margin)}, if it is truly as good as networks of their own, "
+        "and if it is truly worse by half of that (paired one-sided t test, noncentral t). The "
+        "standard deviation is that of the paired difference by seed; that of few seeds is itself "
+        "uncertain.",
         "",
         *markdown.table(head, rows),
     ]

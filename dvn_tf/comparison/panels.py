@@ -46,13 +46,15 @@ class Look(NamedTuple):
 
 def looks(comparison: Comparison) -> dict[str, Look]:
     """The look of each method by key; variants of the DVN have dashed lines."""
-    found = {}
-    for method in comparison.methods.index:
+    methods, found = comparison.methods.index, {}
+    taken = {_LOOKS[method][0] for method in methods if method in _LOOKS}
+    colours = sorted(_MORE_COLOURS, key=taken.__contains__)  # those that are free go first
+    for method in methods:
         if method in _LOOKS:
             found[method] = Look(*_LOOKS[method])
             continue
         number = sum(name not in _LOOKS for name in found)
-        colour = _MORE_COLOURS[number % len(_MORE_COLOURS)]
+        colour = colours[number % len(colours)]
         line = "--" if method in comparison.variants else "-"
         found[method] = Look(colour, _MORE_MARKERS[number % len(_MORE_MARKERS)], line)
     return found
@@ -144,7 +146,7 @@ def name_sizes(axes, densities: Sequence[float], apart: float = 0) -> None:
         if not kept or kept[-1] - density >= 0.12 * (high - low):
             kept.append(density)
     axes.set_xticks(kept, [size_name(density) for density in kept])
-    space = max(0.08 * (high - low), 0.05, apart + 0.02)
+    space = max(0.08 * (high - low), 0.05, apart + 0.015)
     axes.set_xlim(low - space, high + space)
 
 

@@ -108,7 +108,8 @@ def test_words(made, tmp_path, set_points):
     )
     note = own_network_section.note(found)
     assert "undecided, which does not mean equal" in note
-    assert "The 2 variants are secondary: their intervals are at 95 %, so that all 2" in note
+    assert "primary comparison, variants are secondary. The intervals of the 2 variants" in note
+    assert "are at 95 %, so that all 2 hold together (Bonferroni)" in note
     assert "secondary" not in own_network_section.note(found[:1])
 
 

@@ -228,3 +228,13 @@ def test_markdown():
         "45 s", "3 min 20 s", "1 h 00 min", "2 h 05 min",
     ]  # fmt: skip
     assert markdown.megabytes(29_548_544) == "29.5 MB"
+    adds = (float("nan"), 950, 17_160_000, 2.5e9, 999.96e12, 7.5e16)
+    assert [markdown.multiply_adds(n) for n in adds] == [
+        "—", "950", "17.2 M", "2.5 G", "1,000.0 T", "75.0 P",
+    ]  # fmt: skip
+    assert markdown.bounds(-0.998, 0.001) == "[-1.00, +0.00]"
+    assert markdown.bounds(-0.998, 0.001, -1.0) == "[-0.998, +0.001]"
+    lists = ([], [3], [0, 1, 2, 3], [0, 1, 2, 3, 4], [0, 1, 2, 3, 5])
+    assert [*map(markdown.seed_list, lists)] == [
+        "none", "3", "0, 1, 2, 3", "0 to 4", "0, 1, 2, 3, 5",
+    ]  # fmt: skip
