@@ -33,8 +33,8 @@ def _elements(module: str, name: str) -> Iterator[tuple[str, ast.ClassDef]]:
 
 
 def _fields(module: str, node: ast.ClassDef) -> Iterator[str]:
-    """The fields of a dataclass, the inherited ones first."""
-    for base in node.bases:
+    """The fields of a dataclass, the inherited ones first, of several bases the last one's."""
+    for base in reversed(node.bases):
         definition = _resolve(module, base)
         if definition is not None:
             yield from _fields(*definition)

@@ -121,8 +121,8 @@ class DeepVirtualNetwork(keras.Model):
                 image, task, backbone.input_width, stride, weight_decay, policy, padding=padding
             )
             if gradients == MEAN:  # all levels of the task read it
-                divided = DividedGradient(table.num_levels, dtype=policy)
-                stems[task.name] = divided(stems[task.name])
+                divide = DividedGradient(table.num_levels, dtype=policy)
+                stems[task.name] = divide(stems[task.name])
         owners = tasks if causal else [task for task, _, _ in virtual_networks]
         stem = Features([stems[task.name] for task in owners], (backbone.input_width,))
         features = backbone(stem, layers)
@@ -255,10 +255,7 @@ class DeepVirtualNetwork(keras.Model):
 
 
 def uncompiled(network: DeepVirtualNetwork) -> DeepVirtualNetwork:
-    """The network itself if it is as `load_network` gives one, else a copy that is.
-
-    A network has an optimizer once it was compiled, and divides gradients if it was built to.
-    """
+    """The network itself if it has no optimizer and divides no gradients, else such a copy."""
     if not network.compiled and network.gradients == SUM:
         return network
     copy = DeepVirtualNetwork.from_config(network.get_config())

@@ -28,7 +28,7 @@ ALL = (*DISTILLED, "DVN.hard_labels = 'highest'", "DVN.gradients = 'mean'")
 
 
 def experiment_of(*params, scenario="gin/quickstart.gin"):
-    return configuration.read_experiment([scenario], [*SHORT, "Recipe.epochs = 2", *params])
+    return configuration.read_experiment([scenario], [*SHORT, "Recipe.epochs = 1", *params])
 
 
 class StopAt(Stop):
