@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("jax")
 
+LOWER, ONE_LEVEL = "tests/networks/test_lower_batches.py", "tests/networks/test_one_level.py"
 FROZEN, PRECISION = "tests/methods/test_frozen.py", "tests/training/test_precision.py"
 SELECTED = {
     "methods": (
@@ -21,6 +22,11 @@ SELECTED = {
         "tests/methods/test_old_data.py::"
         "test_a_stage_reads_the_images_of_the_task_that_it_learns_and_no_other[da_cnn]",
     ),
+    "cheaper steps": (
+        f"{LOWER}::test_a_step_has_the_gradients_of_each_output_on_its_own_images[2-2-6]",
+        f"{ONE_LEVEL}::test_steps_are_those_of_plain_networks_of_the_levels",
+        f"{ONE_LEVEL}::test_what_a_step_does_not_use_moves_by_its_momentum_alone",
+    ),
     "precision": (
         f"{PRECISION}::test_late_gradients_equal_those_of_float32",
         f"{PRECISION}::test_a_step_that_overflows_is_left_out_and_halves_the_scale",
@@ -30,7 +36,9 @@ SELECTED = {
 }
 
 
-@pytest.mark.parametrize(("name", "tests"), [("methods", 8), ("precision", 5)])
+@pytest.mark.parametrize(
+    ("name", "tests"), [("methods", 8), ("cheaper steps", 3), ("precision", 5)]
+)
 def test_passes(run_program, name, tests):
     done = run_program(
         "pytest",

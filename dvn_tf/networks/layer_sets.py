@@ -6,6 +6,7 @@ of `LayerSet` and never asks what x is. Each layer set is one answer to what an 
 | layer set | what a backbone becomes | x |
 | --- | --- | --- |
 | `VirtualLayers` | all k x n_h virtual networks on shared kernels | `Features` |
+| `SharedLayers` | some of them once more, on the layers of a network | `Features` |
 | `PlainLayers` | one network of stock Keras layers | `Features` |
 | `CountingLayers` (accounting) | numbers of parameters and multiply-adds | shapes |
 | `FoldedLayers` (export) | one network, normalization folded into convolutions | `Features` |
