@@ -34,7 +34,7 @@ def _elements(module: str, name: str) -> Iterator[tuple[str, ast.ClassDef]]:
 
 def _fields(module: str, node: ast.ClassDef) -> Iterator[str]:
     """The fields of a dataclass, the inherited ones first."""
-    for base in node.bases:
+    for base in reversed(node.bases):  # as Python collects them
         definition = _resolve(module, base)
         if definition is not None:
             yield from _fields(*definition)
