@@ -40,6 +40,8 @@ SLOW = (
     "methods",
     "networks/test_extraction.py",
     "networks/test_jax.py",
+    "networks/test_lower_batches.py",
+    "networks/test_one_level.py",
     "networks/test_own_backbones.py",
     "programs",
     "runtime/test_benchmark.py",

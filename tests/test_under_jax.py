@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("jax")
 
+LOWER, ONE_LEVEL = "tests/networks/test_lower_batches.py", "tests/networks/test_one_level.py"
 FROZEN, PRECISION = "tests/methods/test_frozen.py", "tests/training/test_precision.py"
 LEARNING, MEAN = "tests/networks/test_self_distillation.py", "tests/networks/test_mean_gradients.py"
 SELECTED = {
@@ -22,6 +23,11 @@ SELECTED = {
         f"{FROZEN}::test_a_frozen_backbone_leaves_the_old_logits_bit_for_bit[da_cnn]",
         "tests/methods/test_old_data.py::"
         "test_a_stage_reads_the_images_of_the_task_that_it_learns_and_no_other[da_cnn]",
+    ),
+    "cheaper steps": (
+        f"{LOWER}::test_a_step_has_the_gradients_of_each_output_on_its_own_images[2-2-6]",
+        f"{ONE_LEVEL}::test_steps_are_those_of_plain_networks_of_the_levels",
+        f"{ONE_LEVEL}::test_what_a_step_does_not_use_moves_by_its_momentum_alone",
     ),
     "precision": (
         f"{PRECISION}::test_late_gradients_equal_those_of_float32",
@@ -38,7 +44,8 @@ SELECTED = {
 
 
 @pytest.mark.parametrize(
-    ("name", "tests"), [("methods", 8), ("precision", 5), ("level learning", 13)]
+    ("name", "tests"),
+    [("methods", 8), ("precision", 5), ("level learning", 13), ("cheaper steps", 3)],
 )
 def test_passes(run_program, name, tests):
     done = run_program(

@@ -7,6 +7,7 @@ of `LayerSet` and never asks what x is. Each layer set is one answer to what an 
 | --- | --- | --- |
 | `VirtualLayers` | all k x n_h virtual networks on shared kernels | `Features` |
 | `CausalLayers` | the same, in which lower levels are parts of higher ones | `Features` |
+| `SharedLayers` | some of them once more, on the layers of a network | `Features` |
 | `PlainLayers` | one network of stock Keras layers | `Features` |
 | `CountingLayers` (accounting) | numbers of parameters and multiply-adds | shapes |
 | `FoldedLayers` (export) | one network, normalization folded into convolutions | `Features` |

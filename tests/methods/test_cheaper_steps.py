@@ -31,11 +31,11 @@ class StopAt(Stop):
 
 
 def run(path, *params, stop=NEVER):
-    """Trains, or goes on as a new process would: results, history and weights."""
+    """Trains, or goes on as a new process would: figures of the outputs, history and weights."""
     results = runs.run(experiment_of("joint dvn", *params), RunFolder(path), stop=stop)
     history = json.loads((path / "history.json").read_text())
     weights = weights_of(load_network(path / "model.keras"))
-    return without_seconds(results), without_seconds(history), weights
+    return results["outputs"], without_seconds(history), weights
 
 
 @pytest.mark.parametrize("setting", [SHARE, ONE])
@@ -45,13 +45,13 @@ def test_a_run_that_stops_within_an_epoch_ends_as_one_that_did_not(setting, tmp_
         whole = run(tmp_path / "whole", setting)
     with pytest.raises(Stopped):
         run(tmp_path / "run", setting, stop=StopAt(STEPS + 3))
-    results, history, weights = run(tmp_path / "run", setting)
-    assert (results, history) == whole[:2]
+    outputs, history, weights = run(tmp_path / "run", setting)
+    assert (outputs, history) == whole[:2]
     assert weights.keys() == whole[2].keys()
     for name, values in whole[2].items():
         np.testing.assert_array_equal(weights[name], values, err_msg=name)
     # It learned: every output is better than a guess among five classes.
-    assert min(output["accuracy"] for output in results["outputs"].values()) > 0.25
+    assert min(output["accuracy"] for output in outputs.values()) > 0.25
     assert history[-1]["loss"] < history[0]["loss"]
 
 
