@@ -99,15 +99,8 @@ class DeepVirtualNetwork(keras.Model):
             for level in range(1, table.num_levels + 1)
         ]
         units = [table.units(row, level) for _, row, level in virtual_networks]
-        settings = {
-            "frozen_units": frozen_units,
-            "padding": padding,
-            "merge_streams": merge_streams,
-        }
-        if causal:
-            layers = CausalLayers(partition, table, weight_decay, policy, **settings)
-        else:
-            layers = VirtualLayers(partition, units, weight_decay, policy, **settings)
+        kind, used = (CausalLayers, table) if causal else (VirtualLayers, units)
+        layers = kind(partition, used, weight_decay, policy, frozen_units, padding, merge_streams)
         inputs, stems = {}, {}
         for task, stride in zip(tasks, input_strides(tasks, map_size), strict=True):
             image = keras.Input(task.image_shape, name=task.name)
