@@ -59,7 +59,7 @@ class LevelPredictor:
         self._folder = manifest.folder
         self._increments = _chain(manifest, task)
         self._task = manifest.tasks[task]
-        if not isinstance(level, int) or not 1 <= level <= self.highest_level:
+        if type(level) is not int or not 1 <= level <= self.highest_level:
             raise UserError(
                 f"level must be a whole number from 1 to {self.highest_level}, not {shown(level)}"
             )

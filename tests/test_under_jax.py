@@ -1,8 +1,8 @@
 """Tests that run under TensorFlow are run again under JAX, in a process of their own.
 
 One method of each kind stands for all: PackNet+ freezes parts of kernels, LwF distils, and DA-CNN
-starts from LwF's first stage and trains new layers alone. Mixed precision scales the loss, levels
-teach each other, and gradients are divided.
+starts from LwF's first stage and trains new layers alone. Causal levels read kernels in blocks of
+their own. Mixed precision scales the loss, levels teach each other, and gradients are divided.
 """
 
 import re
@@ -21,6 +21,7 @@ SELECTED = {
         f"{FROZEN}::test_lwf_trains_the_new_head_alone_and_then_everything",
         f"{FROZEN}::test_a_frozen_backbone_keeps_all_but_the_new_head[da_cnn]",
         f"{FROZEN}::test_a_frozen_backbone_leaves_the_old_logits_bit_for_bit[da_cnn]",
+        "tests/methods/test_causal.py::test_it_learns_and_is_called_causal",
         "tests/methods/test_old_data.py::"
         "test_a_stage_reads_the_images_of_the_task_that_it_learns_and_no_other[da_cnn]",
     ),
@@ -45,7 +46,7 @@ SELECTED = {
 
 @pytest.mark.parametrize(
     ("name", "tests"),
-    [("methods", 8), ("precision", 5), ("level learning", 13), ("cheaper steps", 3)],
+    [("methods", 9), ("precision", 5), ("level learning", 13), ("cheaper steps", 3)],
 )
 def test_passes(run_program, name, tests):
     done = run_program(

@@ -21,7 +21,7 @@ from dvn_tf.export.manifest import file_facts, open_manifest
 from dvn_tf.export.metadata import network_metadata
 from dvn_tf.files import atomic_file, refusals_of_libraries
 from dvn_tf.networks.network import DeepVirtualNetwork
-from dvn_tf.tasks import head_name, output_name
+from dvn_tf.tasks import output_name
 from dvn_tf.training import configuration
 from dvn_tf.training.run_folder import RunFolder
 
@@ -125,11 +125,10 @@ def _entry(network: DeepVirtualNetwork, increment: Increment, metadata: dict) ->
     cost = costs[output_name(task.name, level)]
     multiply_adds, kernels = cost.multiply_adds, cost.parameters_paper
     if level > 1:
-        below = network.get_layer(
-            network.heads[task.name].layer_names(head_name(task.name, level - 1))[0]
-        )
-        _, head = network.heads[task.name].cost(below.kernel.shape[0], task.num_classes)
-        lower = costs[output_name(task.name, level - 1)]
+        name = output_name(task.name, level - 1)
+        width = network.partition.width(network.feature_widths, network.virtual_networks[name][2])
+        _, head = network.heads[task.name].cost(width, task.num_classes)
+        lower = costs[name]
         multiply_adds -= lower.multiply_adds - head
         kernels -= lower.parameters_paper
     keys = ("units", "input", "output", "adds_to", "added_units", "inputs", "outputs", "versions")

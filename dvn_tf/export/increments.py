@@ -18,6 +18,8 @@ from dvn_tf.tasks import TaskInfo, head_name, output_name
 from dvn_tf.units import Units
 
 IMAGES, LOGITS = "images", "logits"
+# Reads an activation at every higher level, also where no group is added.
+_HEAD = "head"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,9 +120,9 @@ def increments(network: DeepVirtualNetwork, task: str) -> list[Increment]:
         for level, count in zip(levels, counts, strict=True)
     ]
     whole = keras.Model(image, heads)
-    for layer in whole.layers:
-        if layer.name.startswith(f"{task}_level") and layer.weights:
-            layer.set_weights(network.get_layer(layer.name).get_weights())
+    for level in levels:
+        for name in network.heads[task].layer_names(head_name(task, level)):
+            whole.get_layer(name).set_weights(network.get_layer(name).get_weights())
     fill_folded(whole, network.extract(task, levels[-1]), layers.folds, groups)
     ports = _Ports(layers, features, counts)
     found = []
@@ -145,16 +147,10 @@ class _Ports:
 
     def __init__(self, layers: RecordingLayers, features: list, counts: list[int]):
         self._counts = [0, *counts]
-        last = counts[-1]
         reads = list(layers.reads.values())
-        # The heads of all higher levels read the features, also where no group is added.
-        reads += [
-            (t, source, set(range(source + 1, last + 1))) for source, t in enumerate(features)
-        ]
-        self._ports: dict[str, tuple] = {}
-        for number, (tensor, source, readers) in enumerate(reads, start=1):
-            self._ports[f"activation{number}"] = (tensor, source, readers)
-        self._features = {id(tensor) for tensor in features}
+        reads += [(tensor, source, {_HEAD}) for source, tensor in enumerate(features)]
+        # {name: (activation, the group that computes it, what reads it)}
+        self._ports = {f"activation{n}": read for n, read in enumerate(reads, start=1)}
 
     def inputs(self, level: int) -> dict[str, keras.KerasTensor]:
         """The activations of lower levels that a level reads."""
@@ -162,8 +158,7 @@ class _Ports:
         return {
             name: tensor
             for name, (tensor, source, readers) in self._ports.items()
-            if source < before
-            and (id(tensor) in self._features or readers & {*range(before, after)})
+            if source < before and readers & {_HEAD, *range(before, after)}
         }
 
     def outputs(self, level: int) -> dict[str, keras.KerasTensor]:

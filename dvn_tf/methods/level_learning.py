@@ -48,7 +48,7 @@ class LevelLearning:
                 f"set {name}.self_distillation above 0, or use 'all'"
             )
         if self.lower_batches == "share":
-            self.excludes("lower_batches", "self_distillation", "level_steps")
+            self.excludes("lower_batches", "self_distillation", "level_steps", "gradients")
         if self.level_steps == "one":
             self.excludes("level_steps", "self_distillation", "gradients")
 

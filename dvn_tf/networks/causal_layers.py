@@ -6,8 +6,9 @@ from keras import ops
 
 from dvn_tf.entry_groups import entry_groups
 from dvn_tf.networks.layer_sets import Features
+from dvn_tf.networks.padding import SYMMETRIC
 from dvn_tf.networks.virtual_layers import VirtualLayers
-from dvn_tf.units import UnitPartition, UnitTable
+from dvn_tf.units import UnitPartition, Units, UnitTable
 
 
 class CausalLayers(VirtualLayers):
@@ -23,11 +24,20 @@ class CausalLayers(VirtualLayers):
         table: which units each (task, level) uses.
         weight_decay: see `UnitConv2D`.
         policy: the Keras dtype policy.
-        **settings: `frozen_units`, `padding` and `merge_streams` of `VirtualLayers`.
+        frozen_units: see `UnitConv2D`.
+        padding: see `dvn_tf.networks.padding`.
+        merge_streams: see `UnitConv2D`.
     """
 
     def __init__(
-        self, partition: UnitPartition, table: UnitTable, weight_decay: float, policy, **settings
+        self,
+        partition: UnitPartition,
+        table: UnitTable,
+        weight_decay: float,
+        policy,
+        frozen_units: Units = (),
+        padding: str = SYMMETRIC,
+        merge_streams: bool = False,
     ):
         self.table = table
         groups = [
@@ -40,8 +50,10 @@ class CausalLayers(VirtualLayers):
             [group for _, group in groups],
             weight_decay,
             policy,
+            frozen_units,
+            padding,
+            merge_streams,
             owners=[owner for owner, _ in groups],
-            **settings,
         )
 
     def pool(self, x: Features) -> Features:

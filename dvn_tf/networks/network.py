@@ -15,6 +15,7 @@ from dvn_tf.networks.accounting import Cost, costs
 from dvn_tf.networks.archive import ArchiveError, arguments, check_weights, read_archive
 from dvn_tf.networks.backbones import Backbone
 from dvn_tf.networks.causal_layers import CausalLayers
+from dvn_tf.networks.checks import check_fit, check_gradients
 from dvn_tf.networks.convolution import UnitConv2D
 from dvn_tf.networks.extraction import extract
 from dvn_tf.networks.heads import Head
@@ -94,7 +95,8 @@ class DeepVirtualNetwork(keras.Model):
         heads = {task.name: (heads or {}).get(task.name, Head()) for task in tasks}
         frozen_units = tuple(frozen_units)
         partition = partition or UnitPartition.even(table.num_units)
-        _check_fit(tasks, table, backbone, partition)
+        check_fit(tasks, table, backbone, partition)
+        check_gradients(causal, gradients)
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
 
         virtual_networks = [
@@ -103,16 +105,11 @@ class DeepVirtualNetwork(keras.Model):
             for level in range(1, table.num_levels + 1)
         ]
         units = [table.units(row, level) for _, row, level in virtual_networks]
-        settings = {
-            "frozen_units": frozen_units,
-            "padding": padding,
-            "merge_streams": merge_streams,
-            "gradients": gradients,
-        }
+        settings = (weight_decay, policy, frozen_units, padding, merge_streams)
         if causal:
-            layers = CausalLayers(partition, table, weight_decay, policy, **settings)
+            layers = CausalLayers(partition, table, *settings)
         else:
-            layers = VirtualLayers(partition, units, weight_decay, policy, **settings)
+            layers = VirtualLayers(partition, units, *settings, gradients)
         inputs, stems = {}, {}
         for task, stride in zip(tasks, input_strides(tasks, map_size), strict=True):
             image = keras.Input(task.image_shape, name=task.name)
@@ -301,18 +298,3 @@ def load_network(file: str | os.PathLike) -> DeepVirtualNetwork:
     if not issubclass(kind, DeepVirtualNetwork):
         raise UserError(f"{file} holds a {kind.__name__:.40}, no deep virtual network")
     return network
-
-
-def _check_fit(tasks, table, backbone, partition) -> None:
-    if len({task.name for task in tasks}) < len(tasks):
-        raise UserError(f"two tasks have the same name: {[task.name for task in tasks]}")
-    if len(tasks) != table.num_tasks:
-        raise UserError(
-            f"the table has rows for {table.num_tasks} tasks, but there are {len(tasks)} tasks"
-        )
-    if partition.num_units != table.num_units:
-        raise UserError(
-            f"the partition has {partition.num_units} units, the table {table.num_units}"
-        )
-    for width in backbone.widths:
-        partition.bounds(width)  # raises where a unit has no channel

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 
+from dvn_tf.errors import UserError
 from dvn_tf.networks.layer_sets import Features, TensorLayers
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.tasks import TaskInfo, head_name
@@ -59,7 +60,15 @@ def shared_outputs(
 
     Returns:
         {output: logits (b, classes)}, of which a `keras.Model` over `network.input` can be made.
+
+    Raises:
+        UserError: if its levels are unit-causal, and so have no layers of their own.
     """
+    if network.causal:
+        raise UserError(
+            "the levels of a causal network are computed in one pass: train it without "
+            "lower_batches and level_steps"
+        )
     all_networks = network.virtual_networks
     numbers = [list(all_networks).index(name) for name in wanted]
     stems = []

@@ -325,3 +325,17 @@ def test_a_warm_start_is_refused(causal):
     for pair in ((nested, causal(name)), (causal(name), nested)):
         with pytest.raises(UserError, match="causal levels cannot start"):
             warm_start(*pair)
+
+
+# ---------------------------------------------------------------------- groups side by side
+
+
+def test_a_convolution_reads_groups_of_units_in_their_order():
+    """Units 1 and 4 lie before 2 and 3 in the input, each in both of two concatenated layers."""
+    conv = UnitConv2D(8, 1, fractions=(0.25,) * 4, in_channels=(8, 4))
+    conv.build([(None, 5, 5, 12)])
+    x = np.random.default_rng(0).normal(size=(2, 5, 5, 12)).astype("float32")
+    [y] = conv([x], in_units=[((1, 4), (2, 3))], out_units=[(2, 3)])
+    rows = [0, 1, 6, 7, 8, 11, 2, 3, 4, 5, 9, 10]
+    kernel = np.asarray(conv.kernel)[0, 0, rows, 2:6]
+    np.testing.assert_allclose(y, x @ kernel, atol=1e-5)

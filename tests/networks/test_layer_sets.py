@@ -1,4 +1,4 @@
-"""The contract of layer sets: one declaration, six implementations."""
+"""The contract of layer sets: one declaration, several implementations."""
 
 import inspect
 
@@ -7,14 +7,19 @@ import pytest
 
 from dvn_tf.errors import UserError
 from dvn_tf.export.bundle import BundledLayers
+from dvn_tf.export.increments import RecordingLayers
 from dvn_tf.export.slim import FoldedLayers, FoldFinder
 from dvn_tf.networks.accounting import CountingLayers, Maps
+from dvn_tf.networks.causal_layers import CausalLayers
 from dvn_tf.networks.layer_sets import Features, LayerSet
 from dvn_tf.networks.plain_layers import PlainLayers
 from dvn_tf.networks.virtual_layers import VirtualLayers
 from dvn_tf.units import UnitPartition
 
-SETS = (VirtualLayers, PlainLayers, CountingLayers, FoldedLayers, FoldFinder, BundledLayers)
+SETS = (
+    VirtualLayers, CausalLayers, PlainLayers, CountingLayers, FoldedLayers, FoldFinder,
+    BundledLayers, RecordingLayers,
+)  # fmt: skip
 OPERATIONS = [name for name, value in vars(LayerSet).items()
               if inspect.isfunction(value) and not name.startswith("_")]  # fmt: skip
 
