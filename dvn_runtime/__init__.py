@@ -13,7 +13,7 @@ TensorFlow nor Keras. `python -m dvn_runtime.predict` classifies image files, an
 
 import importlib
 
-__version__ = "0.6.0"  # as in `dvn_tf`
+__version__ = "0.7.0"  # as in `dvn_tf`
 
 # As in `typing`, which takes so long to import that Ctrl-C would meet a program without a handler.
 TYPE_CHECKING = False

@@ -8,7 +8,7 @@ Kim, Ahn, Torr and Oh, "Deep Virtual Networks for Memory Efficient Inference of 
 Tasks", CVPR 2019.
 """
 
-__version__ = "0.6.0"  # as in `dvn_runtime`
+__version__ = "0.7.0"  # as in `dvn_runtime`
 
 from dvn_tf import runtime_version  # noqa: F401  the first, so that no other runtime is used
 from dvn_tf.comparison.runs import read_runs
