@@ -41,7 +41,7 @@ def run_quick(run_python, tmp_path):
 
 
 def test_all_programs_are_here():
-    assert len(PROGRAMS) == 12
+    assert len(PROGRAMS) == 13
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -91,7 +91,7 @@ REFUSED = {
         "gin/quickstart_sequential.gin",
         ONE,
     ): "scenario quickstart_sequential is sequential: use it with a joint scenario",
-    ("gin/quickstart.gin", SHARE, ONE): f"leave it or {SHARE} out",
+    ("gin/quickstart.gin", SHARE, ONE): f"{SHARE} excludes {ONE}: leave one of the two out",
     ("gin/quickstart.gin", "DVN.level_steps = 'two'"): "must be 'all' or 'one', not 'two'",
 }
 
