@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from absl import flags
 
 from dvn_runtime.errors import UserError
-from experiments import plans, programs
+from experiments import plan_file, plans, programs
 from experiments.folder_flags import define_folder
 
 _PLAN = flags.DEFINE_string("plan", None, "The plan, a TOML file.", required=True)
@@ -35,7 +35,7 @@ _POLL = 0.5  # seconds
 
 
 def main(_):
-    plan = plans.read_plan(_PLAN.value)
+    plan = plan_file.read_plan(_PLAN.value)
     runs_dir = pathlib.Path(_RUNS_DIR.value)
     try:
         if not _DRY_RUN.value:

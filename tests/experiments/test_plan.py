@@ -11,7 +11,7 @@ import pytest
 from run_checks import one_line_error
 
 from dvn_runtime.errors import UserError
-from experiments import plans
+from experiments import plan_file
 
 ROOT = pathlib.Path(__file__).parents[2]
 PLAN = """
@@ -50,7 +50,7 @@ seeds = [0]
 @pytest.fixture
 def plan(tmp_path):
     (tmp_path / "plan.toml").write_text(PLAN)
-    return plans.read_plan(tmp_path / "plan.toml")
+    return plan_file.read_plan(tmp_path / "plan.toml")
 
 
 def finish(run, accuracy):
@@ -152,12 +152,12 @@ def test_a_wrong_plan_is_one_line(tmp_path, old, new, message):
     assert old in PLAN
     (tmp_path / "plan.toml").write_text(PLAN.replace(old, new, 1))
     with pytest.raises(UserError, match=message) as raised:
-        plans.read_plan(tmp_path / "plan.toml")
+        plan_file.read_plan(tmp_path / "plan.toml")
     assert len(str(raised.value).splitlines()) == 1
 
 
 def test_the_plan_of_the_results_is_one():
-    plan = plans.read_plan(ROOT / "docs/results/plan.toml")
+    plan = plan_file.read_plan(ROOT / "docs/results/plan.toml")
     for study in plan.studies.values():
         for file in study.gin_files:
             assert (ROOT / file).is_file()
