@@ -16,7 +16,9 @@ from dvn_tf.distribution import ALONE
 from dvn_tf.distribution.devices import data_parallel
 from dvn_tf.errors import UserError
 from dvn_tf.networks.backbones import WideResNet
+from dvn_tf.networks.lower_batches import LowerBatches
 from dvn_tf.networks.network import DeepVirtualNetwork
+from dvn_tf.networks.one_level import OneLevel
 from dvn_tf.networks.objectives import joint_objective
 from dvn_tf.networks.self_distillation import self_distilling_network
 from dvn_tf.tasks import TaskInfo
@@ -40,6 +42,15 @@ with data_parallel(ALONE, 12):
         v.path: keras.ops.convert_to_numpy(v).tolist()
         for v in net.variables if "moving" in v.path
     }
+    cheaper = {}
+    for name, wrap in (("share", lambda net: LowerBatches(net, 12)), ("one", OneLevel)):
+        keras.utils.set_random_seed(0)
+        model = wrap(
+            DeepVirtualNetwork(tasks, UnitTable.by_rule(2), WideResNet(8, 1), dtype="float64")
+        )
+        model.level = 1  # of one level a step
+        compile_network(model, Recipe(epochs=1, batch_size=12), 4, objective)
+        cheaper[name] = model.fit(x, y, batch_size=12, shuffle=False, verbose=0).history
     devices = len(net.variables[0].value.sharding.device_set)
     image = keras.Input((8, 8, 1), name="a")
     pixels = keras.layers.Rescaling(1 / 255)(keras.layers.Flatten()(image))
@@ -57,7 +68,7 @@ for batch, most in ((13, None), (12, 5), (12, 2), (13, 1)):
             refused[most] = len(variable.value.sharding.device_set)
     except UserError as error:
         refused[most] = str(error)
-print(json.dumps([history, moving, losses, devices, list(refused.values())]))
+print(json.dumps([history, moving, losses, cheaper, devices, list(refused.values())]))
 """
 
 
@@ -79,7 +90,7 @@ def trained(run_python):
 
 
 def test_four_devices_learn_what_one_learns(trained):
-    (history, moving, *_), (their_history, their_moving, _, devices, _) = trained
+    (history, moving, *_), (their_history, their_moving, *_, devices, _) = trained
     assert devices == 4
     assert len(moving) >= 2
     for name, losses in history.items():
@@ -95,6 +106,14 @@ def test_levels_teach_each_other_on_four_devices_as_on_one(trained):
         assert their_losses[name] == pytest.approx(values, rel=1e-6), name
     entropies = sum(losses[f"a/level{level}_cross_entropy"][1] for level in (1, 2))
     assert losses["loss"][1] > entropies + 0.01
+
+
+def test_cheaper_steps_on_four_devices_are_those_on_one(trained):
+    (_, _, _, cheaper, *_), (_, _, _, theirs, *_) = trained
+    for name in ("share", "one"):
+        for figure, values in cheaper[name].items():
+            assert theirs[name][figure] == pytest.approx(values, rel=1e-6), (name, figure)
+    assert cheaper["share"]["loss"] != cheaper["one"]["loss"]
 
 
 def test_batches_and_devices_that_do_not_fit(trained):
