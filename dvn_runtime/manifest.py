@@ -191,7 +191,7 @@ def _entries(top: Entry, key: str, formats: tuple[str, ...]) -> list[Entry]:
     return entries
 
 
-def _parse_task(name: str, entry: "Entry") -> ExportedTask:
+def _parse_task(name: str, entry: Entry) -> ExportedTask:
     shape = entry.numbers("image_shape", int)
     if len(shape) != 3 or min(shape) < 1:
         raise entry.error("image_shape", "three positive numbers, height, width and channels")
@@ -210,7 +210,7 @@ def _parse_task(name: str, entry: "Entry") -> ExportedTask:
     return ExportedTask(name, shape, num_classes, tuple(names), crop_from)
 
 
-def _parse_network(entry: "Entry", tasks, folder: pathlib.Path) -> ExportedNetwork:
+def _parse_network(entry: Entry, tasks, folder: pathlib.Path) -> ExportedNetwork:
     task = entry.get("task", str, among=tasks)
     pixels = Entry(entry.get("input", Mapping), f"{entry.name}, input")
     if pixels.numbers("shape", int) != tasks[task].image_shape:
@@ -257,13 +257,13 @@ def _parse_increment(entry: Entry, tasks, folder: pathlib.Path) -> ExportedIncre
     return ExportedIncrement(_parse_network(entry, tasks, folder), adds_to, **ports)
 
 
-def _parse_memory(entry: "Entry") -> NetworkMemory:
+def _parse_memory(entry: Entry) -> NetworkMemory:
     memory = Entry(entry.get("memory", Mapping), f"{entry.name}, memory")
     names = [field.name for field in dataclasses.fields(NetworkMemory)]
     return NetworkMemory(**{name: memory.get(name, int, most=_MOST_MEMORY) for name in names})
 
 
-def _inside(folder: pathlib.Path, entry: "Entry") -> str:
+def _inside(folder: pathlib.Path, entry: Entry) -> str:
     """The path of an entry, checked to stay in the folder even if it is a link."""
     file = entry.get("file", str)
     path = pathlib.PurePosixPath(file)

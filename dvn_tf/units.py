@@ -7,7 +7,7 @@ as in the paper ("Deep Virtual Networks", Kim et al., CVPR 2019, section 3.2).
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dvn_tf import table_rules
 from dvn_tf.errors import UserError, shown
@@ -15,6 +15,17 @@ from dvn_tf.settings import checked
 from dvn_tf.unit_limits import bounded, check_limit, checked_numbers, unit_number
 
 Units = tuple[int, ...]
+Intervals = tuple[tuple[int, int], ...]
+
+
+def joined(intervals: Iterable[tuple[int, int]]) -> Intervals:
+    """Intervals in their order, those that continue the one before joined with it."""
+    whole: list[tuple[int, int]] = []
+    for start, stop in intervals:
+        if whole and whole[-1][1] == start:
+            start = whole.pop()[0]
+        whole.append((start, stop))
+    return tuple(whole)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,17 +125,12 @@ class UnitPartition:
             return ((0, sum(widths)),)
         if not all(1 <= unit <= self.num_units for unit in units):
             raise UserError(f"there are units 1 to {self.num_units}, not all of {tuple(units)}")
-        joined: list[tuple[int, int]] = []
-        offset = 0
+        owned, offset = [], 0
         for width in widths:
             bounds = self.bounds(width)
-            for unit in sorted(units):
-                start, stop = (offset + edge for edge in bounds[unit - 1])
-                if joined and joined[-1][1] == start:
-                    start = joined.pop()[0]
-                joined.append((start, stop))
+            owned += [tuple(offset + edge for edge in bounds[unit - 1]) for unit in sorted(units)]
             offset += width
-        return tuple(joined)
+        return joined(owned)
 
     def width(self, channels: int | Sequence[int], units: Units | None) -> int:
         """How many channels a set of units owns; arguments as for `intervals`."""

@@ -136,10 +136,10 @@ def _left(plan: plans.Plan, runs_dir: pathlib.Path) -> str:
         else:
             unknown += len(runs)
     waiting = plan.unnamed(runs_dir)
-    lines.append(f"Left: about {seconds_left / 3600:.1f} hours of one core for runs begun before")
+    left = f"Left: about {seconds_left / 3600:.1f} hours of one core"
     if unknown or waiting:
-        lines[-1] += f", and {unknown + waiting} runs of which none of the kind is finished"
-    return "\n".join([*lines[:-1], f"{lines[-1]}."])
+        left += f", and {unknown + waiting} runs of arms of which none is finished"
+    return "\n".join([*lines, f"{left}."])
 
 
 def _interrupted() -> str:

@@ -27,13 +27,14 @@ arm with a `rate` has that one.
 """
 
 import dataclasses
-import json
+import os
 import pathlib
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
 
 from dvn_runtime.errors import UserError
+from dvn_runtime.files import read_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,16 +108,15 @@ class Run:
             UserError: if its results.json is damaged.
         """
         file = self.folder / "results.json"
+        if not os.path.lexists(file):
+            return None
         try:
-            results = json.loads(file.read_text(encoding="utf-8"))
+            results = read_json(file)
             accuracies = [output["accuracy"] for output in results["outputs"].values()]
             return statistics.fmean(accuracies), float(results["seconds"])
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except (UserError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise UserError(
-                f"{file} is damaged ({type(error).__name__}): delete it, and the plan's command "
-                "writes it again"
+                f"{file} is damaged ({error}): delete it, and the plan's command writes it again"
             ) from None
 
 

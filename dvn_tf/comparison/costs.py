@@ -3,7 +3,7 @@
 from dvn_tf.comparison import markdown, provenance
 from dvn_tf.comparison.comparison import Comparison
 from dvn_tf.comparison.markdown import Table
-from dvn_tf.comparison.training_cost import PASSES
+from dvn_tf.training.schema import PASSES
 
 BYTES_PER_PARAMETER = 4
 
@@ -15,9 +15,10 @@ _NOTE = (
     "all networks that the outputs need."
 )
 _COUNTED = (
-    " Training multiply-adds are as counted by the run or, where it has no count, {passes} forward "
-    "passes of every output for each of its training images and epochs: one forward and about two "
-    "backward. Passes that distil old tasks are left out. G, T and P are 10^9, 10^12 and 10^15."
+    " Training multiply-adds are those that the run counted. A run without a count has {passes} "
+    "forward passes of every output for each of its training images and epochs, one forward and "
+    "about two backward, without passes that distil old tasks. G, T and P are 10^9, 10^12 and "
+    "10^15."
 )
 _LAST_COLUMN = (
     " The last column is the storage for as many outputs as the DVN has. For the baseline that is "

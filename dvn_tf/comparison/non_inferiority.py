@@ -70,7 +70,8 @@ def check_margin(margin: float) -> None:
     """
     if not 0 < margin <= _MOST:
         raise UserError(
-            f"a margin of {margin} points cannot be: give --margin a number above 0, such as 1"
+            f"a margin of {margin} points cannot be: give --margin a number above 0 and up to "
+            f"{_MOST}, such as 1"
         )
 
 

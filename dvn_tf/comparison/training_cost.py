@@ -1,9 +1,7 @@
 """What training cost, in multiply-adds."""
 
 from dvn_tf.comparison.result_files import first_levels, levels_of
-
-# The gradients by the activations and by the weights cost a forward pass each.
-PASSES = 3
+from dvn_tf.training.schema import PASSES
 
 
 def training_multiply_adds(results: dict) -> int | None:

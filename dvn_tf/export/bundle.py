@@ -22,13 +22,13 @@ from dvn_tf.export.saved_model import (
     write_signatures,
 )
 from dvn_tf.files import atomic_folder, refusals_of_libraries
-from dvn_tf.networks.kernel_blocks import joined, locate, take_block
+from dvn_tf.networks.kernel_blocks import locate, take_block
 from dvn_tf.networks.layer_sets import Features
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.networks.padding import pad_and_convolve
 from dvn_tf.networks.plain_layers import PlainLayers
 from dvn_tf.tasks import TaskInfo, head_name
-from dvn_tf.units import Units
+from dvn_tf.units import Units, joined
 
 
 class Bundle:

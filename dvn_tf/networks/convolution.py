@@ -15,10 +15,10 @@ import numpy as np
 from keras import ops
 
 from dvn_tf.entry_groups import Groups, as_groups
-from dvn_tf.networks.kernel_blocks import Intervals, area, inside, joined, locate, take_block
+from dvn_tf.networks.kernel_blocks import area, inside, locate, take_block
 from dvn_tf.networks.mean_gradients import MEAN, SUM, count_uses, divide_gradient
 from dvn_tf.networks.padding import SAME, SYMMETRIC, pad_and_convolve
-from dvn_tf.units import UnitPartition, Units
+from dvn_tf.units import Intervals, UnitPartition, Units, joined
 
 
 @keras.saving.register_keras_serializable("dvn_tf")

@@ -1,10 +1,8 @@
 """Blocks of a kernel: the rows and columns that some units read and compute."""
 
-from collections.abc import Iterable
-
 from keras import ops
 
-Intervals = tuple[tuple[int, int], ...]
+from dvn_tf.units import Intervals
 
 
 def take_channels(x, intervals: Intervals, axis: int):
@@ -33,16 +31,6 @@ def locate(small: Intervals, large: Intervals) -> Intervals:
                 located.append((offset + start - a, offset + stop - a))
             offset += b - a
     return tuple(located)
-
-
-def joined(intervals: Iterable[tuple[int, int]]) -> Intervals:
-    """Intervals in their order, those that continue the one before joined with it."""
-    whole: list[tuple[int, int]] = []
-    for start, stop in intervals:
-        if whole and whole[-1][1] == start:
-            start = whole.pop()[0]
-        whole.append((start, stop))
-    return tuple(whole)
 
 
 def inside(small: Intervals, large: Intervals) -> bool:

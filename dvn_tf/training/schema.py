@@ -11,6 +11,9 @@ from dvn_tf.errors import UserError, shown
 # Version 1 had accuracies in single precision instead of counts, and no provenance. Version 0.1 of
 # the package wrote it without a "schema_version".
 SCHEMA_VERSION = 2
+# Of "training_multiply_adds": what an image takes of each output that learns from it is a pass
+# forward and two backward, by the inputs and by the weights of each layer.
+PASSES = 3
 
 _NUMBER = (int, float)
 RUN = (

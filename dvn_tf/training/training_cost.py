@@ -3,9 +3,7 @@
 from dvn_tf.methods import Stage
 from dvn_tf.networks.network import DeepVirtualNetwork
 from dvn_tf.tasks import output_name
-
-# The backward pass computes a gradient by the inputs and one by the weights of each layer.
-PASSES = 3
+from dvn_tf.training.schema import PASSES
 
 
 def stage_multiply_adds(

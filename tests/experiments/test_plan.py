@@ -226,5 +226,8 @@ def test_a_plan_is_done_over_several_sittings(run_program, tmp_path):
     before = (tmp_path / "A/dvn/seed0/results.json").stat().st_mtime_ns
     again = run_program("experiments.plan", *flags, "--dry_run")
     assert again.returncode == 0
-    assert "2 runs of which none of the kind is finished" in again.stdout
+    # The time is over before another run is begun.
+    late = run_program("experiments.plan", *flags, "--minutes=0")
+    assert (late.returncode, late.stdout) == (0, again.stdout)
+    assert "2 runs of arms of which none is finished" in again.stdout
     assert (tmp_path / "A/dvn/seed0/results.json").stat().st_mtime_ns == before
