@@ -51,7 +51,7 @@ def record_budgets(
     Args:
         export_dir: the export folder.
         budgets: budgets in bytes, in the forms that `BudgetedPredictor` takes.
-        seconds: the time to keep each budget.
+        seconds: the time to keep each budget, once its networks are loaded.
         interval: the time between two moments, in seconds.
         resident: whether the budgets limit resident memory, and not the bytes of files.
         **options: further arguments of `BudgetedPredictor`.
@@ -70,9 +70,11 @@ def record_budgets(
     with BudgetedPredictor(export_dir, **{measure: budgets[0]}, **options) as predictor:
         load = _Load(predictor)
         moments, started = [], time.monotonic()
-        for position, budget in enumerate(budgets):
+        for budget in budgets:
             predictor.set_budget(**{measure: budget})
-            while time.monotonic() - started < (position + 1) * seconds:
+            # Counted from now on: a change may take longer than the budget is kept.
+            until = time.monotonic() + seconds
+            while True:
                 plan = predictor.plan()
                 moments.append(
                     Moment(
@@ -85,6 +87,8 @@ def record_budgets(
                         predicted_bytes=plan.resident,
                     )
                 )
+                if time.monotonic() >= until:
+                    break
                 time.sleep(interval)
         load.stop()
     return moments

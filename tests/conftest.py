@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import forked_program
 import pytest
@@ -19,61 +20,85 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 ROOT = pathlib.Path(__file__).parents[1]
 TESTS = pathlib.Path(__file__).parent
 # Files and folders of tests that train, export or start programs. `-m "not slow"` leaves them out.
+# They run in this order: where --slow-minutes ends them early, the last are skipped.
 SLOW = (
-    "benchmarks",
-    "comparison/test_figures.py",
+    "methods",
+    "networks/test_causal.py",
+    "networks/test_extraction.py",
+    "networks/test_lower_batches.py",
+    "networks/test_one_level.py",
+    "networks/test_own_backbones.py",
+    "training/test_affinity.py",
+    "training/test_fitting.py",
+    "training/test_precision.py",
+    "training/test_real_images.py",
+    "training/test_stopping.py",
+    "training/test_full_disk.py",
+    "training/test_lock.py",
+    "training/test_version_0_1.py",
+    "export",
+    "runtime/test_predictor.py",
+    "runtime/test_levels.py",
+    "runtime/test_resident.py",
+    "runtime/test_memory.py",
+    "runtime/test_predict.py",
+    "runtime/test_damage.py",
+    "runtime/test_benchmark.py",
+    "runtime/test_device.py",
     "comparison/test_reading.py",
     "comparison/test_report.py",
+    "comparison/test_figures.py",
     "comparison/test_tensorboard.py",
     "data/test_preparation.py",
     "data/test_sources.py",
     "data/test_tiny_imagenet.py",
-    "demo/test_server.py",
+    "experiments",
+    "programs",
+    "docs/test_examples.py",
+    "training/test_backends.py",
+    "networks/test_jax.py",
+    "test_under_jax.py",
     "distribution/test_devices.py",
     "distribution/test_many_runs.py",
     "distribution/test_processes_gone.py",
     "distribution/test_same_losses.py",
-    "docs/test_examples.py",
-    "experiments",
-    "export",
-    "faults",
-    "methods",
-    "networks/test_causal.py",
-    "networks/test_extraction.py",
-    "networks/test_jax.py",
-    "networks/test_lower_batches.py",
-    "networks/test_one_level.py",
-    "networks/test_own_backbones.py",
-    "programs",
-    "runtime/test_benchmark.py",
-    "runtime/test_damage.py",
-    "runtime/test_device.py",
-    "runtime/test_levels.py",
-    "runtime/test_memory.py",
-    "runtime/test_predict.py",
-    "runtime/test_predictor.py",
-    "runtime/test_resident.py",
     "test_distribution.py",
-    "test_under_jax.py",
-    "training/test_affinity.py",
-    "training/test_backends.py",
-    "training/test_fitting.py",
-    "training/test_full_disk.py",
-    "training/test_lock.py",
-    "training/test_precision.py",
-    "training/test_real_images.py",
-    "training/test_stopping.py",
-    "training/test_version_0_1.py",
+    "demo/test_server.py",
+    "faults",
+    "benchmarks",
 )
 
 
+_BEGUN = time.monotonic()
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--slow-minutes",
+        type=float,
+        metavar="N",
+        help="Skip slow tests that would begin more than N minutes after the first.",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)  # before fixtures are made
+def pytest_runtest_setup(item):
+    minutes = item.config.getoption("--slow-minutes")
+    late = minutes is not None and time.monotonic() - _BEGUN > 60 * minutes
+    if late and item.get_closest_marker("slow"):
+        pytest.skip(f"no time is left: --slow-minutes={minutes:g}")
+
+
 def pytest_collection_modifyitems(items):
+    places = {}
     for item in items:
         file = item.path.relative_to(TESTS)
-        if any(file.is_relative_to(slow) for slow in SLOW):
+        place = next((n for n, slow in enumerate(SLOW) if file.is_relative_to(slow)), len(SLOW))
+        if place < len(SLOW):
             item.add_marker(pytest.mark.slow)
+        places[item] = place
     # Long files first, so that two processes end at about the same time.
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(key=places.get)
 
 
 @pytest.fixture(scope="session")
