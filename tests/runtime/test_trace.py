@@ -2,6 +2,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
 from PIL import Image
@@ -29,6 +30,19 @@ def test_budgets_of_resident_memory(pristine):
     assert {moment.budget for moment in moments} == {4_000_000, 8_000_000}
     assert {moment.accuracy["digits"] for moment in moments if moment.budget > 5e6} == {0.95}
     assert all(moment.predicted_bytes > 3_000_000 for moment in moments)
+
+
+def test_a_budget_that_takes_long_to_apply_is_recorded_too(pristine, monkeypatch):
+    apply = trace.BudgetedPredictor.set_budget
+
+    def apply_slowly(*args, **budget):
+        apply(*args, **budget)
+        time.sleep(0.2)
+
+    monkeypatch.setattr(trace.BudgetedPredictor, "set_budget", apply_slowly)
+    budgets = [1_000_000, 500_000, 800_000]
+    moments = trace.record_budgets(pristine.folder, budgets, 0.05, 0.01)
+    assert list(dict.fromkeys(moment.budget for moment in moments)) == budgets
 
 
 def test_tasks_that_come_and_go_do_not_stop_it(pristine):
