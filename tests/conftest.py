@@ -68,7 +68,6 @@ SLOW = (
     "benchmarks",
 )
 
-
 _BEGUN = time.monotonic()
 
 
