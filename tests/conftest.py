@@ -143,10 +143,12 @@ def small_disk(tmp_path):
 
 def _run(command: list[str], cwd, **env) -> subprocess.CompletedProcess:
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"PYTHONPATH": path}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # some packages set it when imported by a test
     return subprocess.run(
         [sys.executable, *command],
         cwd=cwd,
-        env=os.environ | {"PYTHONPATH": path} | env,
+        env=environment | env,
         capture_output=True,
         text=True,
         timeout=600,

@@ -1,6 +1,8 @@
 """Slim networks as ONNX files."""
 
+import contextlib
 import logging
+import os
 
 _OPSET = 17  # of 2022: every runtime in use reads it
 
@@ -24,7 +26,8 @@ class OnnxFormat:
 
     def write(self, slim, path, samples=None):
         """Converts a SavedModel of the network."""
-        from tf2onnx import convert, tf_loader
+        with _environment_kept():
+            from tf2onnx import convert, tf_loader
 
         from dvn_tf.export.onnx_names import describe, rename
         from dvn_tf.export.saved_model import temporary_saved_model
@@ -63,3 +66,15 @@ class OnnxFormat:
         )
         [images_in] = session.get_inputs()
         return lambda images: session.run(None, {images_in.name: images})[0]
+
+
+@contextlib.contextmanager
+def _environment_kept():
+    """Undoes what the import of tf2onnx does: TensorFlow's errors hidden in every child process."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)

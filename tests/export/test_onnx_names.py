@@ -1,6 +1,8 @@
 """What an ONNX file says of itself, and the names in its graph."""
 
+import os
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from dvn_tf.export.slim import slim_network
 
 onnx = pytest.importorskip("onnx")
 ReferenceEvaluator = pytest.importorskip("onnx.reference").ReferenceEvaluator
-pytest.importorskip("tf2onnx")
+tf2onnx = pytest.importorskip("tf2onnx")
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +78,16 @@ def test_renaming_keeps_what_is_computed_and_takes_no_name_twice():
     [answer] = ReferenceEvaluator(model).run(None, {"x": np.float32([4])})
     assert answer == (4 + 2) * 3 - 5
     assert [tensor.name for tensor in model.graph.initializer] == ["c", "c_2", "y_3"]
+
+
+@pytest.mark.parametrize("level", [None, "0"])
+def test_the_environment_stays_as_it_was(level, network, monkeypatch, tmp_path):
+    """tf2onnx, when imported, hides TensorFlow's errors in all child processes."""
+    monkeypatch.delattr(tf2onnx, "convert")  # and so imported again
+    monkeypatch.delitem(sys.modules, "tf2onnx.convert")
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    if level:
+        monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", level)
+    write_file("onnx", slim_network(network, "high", 1), tmp_path / "network.onnx")
+    assert "tf2onnx.convert" in sys.modules
+    assert os.environ.get("TF_CPP_MIN_LOG_LEVEL") == level
