@@ -137,6 +137,7 @@ class Catalogued:
         images = (k for k, f in self._features.items() if isinstance(f, tfds.features.Image))
         # By itself TFDS keeps the records of small datasets in memory.
         config = tfds.ReadConfig(try_autocache=False, add_tfds_id=with_ids)
+        config.options.autotune.enabled = False  # see `dvn_tf.data.pipelines`
         try:
             with _without_warnings():
                 return self._builder.as_dataset(

@@ -20,6 +20,7 @@ from dvn_tf.data.augmentation import crop_and_flip, draw_crops
 from dvn_tf.data.encoded import LazyImages
 from dvn_tf.data.task_data import ImageSet, TaskData
 from dvn_tf.errors import UserError
+from dvn_tf.machine import num_cores
 
 # What TensorFlow makes of an error that Python raised in a pipeline.
 _READING_ERROR = re.compile(rf"\b{UserError.__name__}: (.+)$", re.MULTILINE)
@@ -144,10 +145,10 @@ def training_dataset(
     dataset = tf.data.Dataset.range(first_epoch, epochs)
     dataset = dataset.flat_map(lambda e: tf.data.Dataset.from_tensor_slices(epoch_plan(e)))
     dataset = dataset.skip(first_step)  # before any image is touched
-    dataset = dataset.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = dataset.map(batch, num_parallel_calls=num_cores(), deterministic=True)
     length = max(0, (epochs - first_epoch) * steps - first_step)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))
-    return _without_copies(dataset.prefetch(_AHEAD))
+    return _as_written(dataset.prefetch(_AHEAD))
 
 
 def epoch_plan(
@@ -214,8 +215,8 @@ def evaluation_dataset(
 
     steps = -(-max(len(data.test) for data in task_data) // batch_size)
     dataset = tf.data.Dataset.range(steps)
-    dataset = dataset.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return _without_copies(dataset.prefetch(_AHEAD))
+    dataset = dataset.map(batch, num_parallel_calls=num_cores(), deterministic=True)
+    return _as_written(dataset.prefetch(_AHEAD))
 
 
 @contextlib.contextmanager
@@ -260,10 +261,15 @@ def _store(images: ImageSet) -> tuple[tf.Tensor | LazyImages, tf.Tensor]:
         return tf.experimental.dlpack.from_dlpack(pixels.__dlpack__()), tf.constant(images.labels)
 
 
-def _without_copies(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Keeps tf.data from rewriting the pipeline's graph, which would copy every tensor in it."""
+def _as_written(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Keeps tf.data from changing the pipeline.
+
+    Rewriting its graph would copy every tensor in it. Tuning it would have its end wait for the
+    tuner, which sleeps for up to a minute.
+    """
     options = tf.data.Options()
     options.experimental_optimization.apply_default_optimizations = False
+    options.autotune.enabled = False
     return dataset.with_options(options)
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from dvn_tf.data import images as image_tools
 from dvn_tf.data import progress
 from dvn_tf.data.records import Records
+from dvn_tf.machine import num_cores
 
 _BATCH = 1024  # labels read at a time
 
@@ -73,7 +74,7 @@ class SplitImages:
             # Only the images that are kept are decoded.
             examples = dataset.examples(self._split_name, with_ids=locate).enumerate()
             examples = examples.filter(lambda i, _: tf.gather(wanted, i))
-            decoded = examples.map(read, num_parallel_calls=tf.data.AUTOTUNE)
+            decoded = examples.map(read, num_parallel_calls=num_cores())
             step = image_tools.chunk_length(self.shape)
             for images, encoded, ids in decoded.batch(step).prefetch(1).as_numpy_iterator():
                 if records is not None:

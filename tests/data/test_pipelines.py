@@ -94,6 +94,16 @@ def test_images_are_used_where_they_lie():
     assert (x["a"] == 77).all()
 
 
+def test_the_end_of_a_pipeline_does_not_wait_for_a_tuner():
+    """After a long training, TensorFlow's tuner may sleep for a minute before it ends."""
+    data = [make("a", 10)]
+    for dataset in (
+        training_dataset(data, outputs(data), 5, 0, 0, 1),
+        evaluation_dataset(data, outputs(data), 5),
+    ):
+        assert not dataset.options().autotune.enabled
+
+
 def test_images_keep_their_labels_under_every_output():
     for x, y in run([make("a", 200, **PLAIN), make("b", 31, **PLAIN)], 16, epochs=2):
         for name in ("a", "b"):
