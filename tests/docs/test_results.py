@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 
 import pytest
 
@@ -43,16 +44,31 @@ def test_a_report_is_what_its_runs_give(name, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == names
 
 
-@pytest.mark.parametrize("name", ["c10", "s1"])
-@pytest.mark.parametrize("page", ["README.md", "docs/results/README.md"])
-def test_pages_quote_the_averages_of_the_reports(name, page):
+@pytest.mark.parametrize(
+    ("page", "name", "seeds"),
+    [
+        ("README.md", "j1", 16),
+        ("docs/results/README.md", "j1", 16),
+        ("docs/results/README.md", "c10", 3),
+        ("docs/results/README.md", "s1", 3),
+    ],
+)
+def test_pages_quote_the_averages_of_the_reports(page, name, seeds):
     """With one digit, and half the 95 % interval."""
     comparison = read(name)
     text = (ROOT / page).read_text(encoding="utf-8")
     for method, level in comparison.levels:
         value = comparison.accuracy(method, level, AVERAGE)
-        assert len(value.values) == 3
+        assert len(value.values) == seeds
         assert f"{value.mean:.1f} ± {value.half:.1f}" in text, (method, level)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/results/README.md"])
+def test_pages_quote_the_primary_answer(page):
+    report = (RESULTS / "j1" / "report.md").read_text(encoding="utf-8")
+    answer = re.search(r": (\S+ points, 90 % interval \[.*?\]) \(16 seeds", report).group(1)
+    text = " ".join((ROOT / page).read_text(encoding="utf-8").split())
+    assert answer in text
 
 
 def test_the_latency_table_is_what_its_figures_give():
