@@ -49,6 +49,7 @@ def test_a_report_is_what_its_runs_give(name, tmp_path):
     [
         ("README.md", "j1", 16),
         ("docs/results/README.md", "j1", 16),
+        ("docs/results/README.md", "s1_separate", 6),
         ("docs/results/README.md", "c10", 3),
         ("docs/results/README.md", "s1", 3),
     ],
@@ -64,9 +65,10 @@ def test_pages_quote_the_averages_of_the_reports(page, name, seeds):
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/results/README.md"])
-def test_pages_quote_the_primary_answer(page):
-    report = (RESULTS / "j1" / "report.md").read_text(encoding="utf-8")
-    answer = re.search(r": (\S+ points, 90 % interval \[.*?\]) \(16 seeds", report).group(1)
+@pytest.mark.parametrize(("name", "seeds"), [("j1", 16), ("s1_separate", 6)])
+def test_pages_quote_the_answers(page, name, seeds):
+    report = (RESULTS / name / "report.md").read_text(encoding="utf-8")
+    answer = re.search(rf": (\S+ points, 90 % interval \[.*?\]) \({seeds} seeds", report)[1]
     text = " ".join((ROOT / page).read_text(encoding="utf-8").split())
     assert answer in text
 
