@@ -14,7 +14,7 @@ def section(comparison: Comparison) -> list[str]:
     """The report's section of variants, as lines of Markdown."""
     lines = [
         "Accuracy by level is the average over the tasks, in per cent. Differences are of the "
-        "average over all outputs, seed by seed, in points.",
+        "average over all outputs, in points, seed by seed where both have the seed.",
         "",
         *markdown.table(*variant_table(comparison)),
     ]
@@ -32,7 +32,7 @@ def variant_table(comparison: Comparison) -> markdown.Table:
     head = ["Method", *(_level_head(comparison, methods, level) for level in levels)]
     references = [name for name in _REFERENCES if name in methods]
     head += [f"against {_REFERENCES[name]}" for name in references]
-    head += ["training time", "training multiply-adds", "storage"]
+    head += ["training time", "training multiply-adds", "storage", "seeds"]
     rows = []
     for method in methods:
         own = comparison.methods.loc[method]
@@ -45,7 +45,8 @@ def variant_table(comparison: Comparison) -> markdown.Table:
         differences = [_cell(comparison, method, name) for name in references]
         costs = [_ratio(comparison, method, name) for name in ("seconds", "training_multiply_adds")]
         storage = markdown.megabytes(BYTES_PER_PARAMETER * own["run_parameters"])
-        rows.append([own["title"], *accuracies, *differences, *costs, storage])
+        seeds = markdown.seed_list(own["seeds"])
+        rows.append([own["title"], *accuracies, *differences, *costs, storage, seeds])
     return head, rows
 
 

@@ -43,7 +43,7 @@ def test_the_table(own):
     head, rows = variants.variant_table(comparison)
     assert head == [
         "Method", "level 1 (25 %)", "level 2 (full)", "against the DVN",
-        "against separate networks", "training time", "training multiply-adds", "storage",
+        "against separate networks", "training time", "training multiply-adds", "storage", "seeds",
     ]  # fmt: skip
     by_title = {row[0]: row[1:] for row in rows}
     assert list(by_title) == ["Separate networks", "DVN", "DVN, causal", "DVN, distilled"]
@@ -58,10 +58,11 @@ def test_the_table(own):
         low, high = stats.ttest_1samp(pairs, 0).confidence_interval(1 - 0.05 / 2)
         mean, half = map(float, cell.split(" ± "))
         assert (mean, half) == pytest.approx((pairs.mean(), (high - low) / 2), abs=0.006)
+    assert causal[-1] == "0, 1, 2, 3"
     assert causal[4:6] == ["0.35 x", "0.25 x"]
     assert by_title["DVN"][2:6] == ["—", "—", "1.00 x", "1.00 x"]
     parameters = json.loads((own / "separate/seed0/results.json").read_text())["parameters"]
-    assert by_title["Separate networks"][-1] == f"{4 * parameters / 1e6:.1f} MB"
+    assert by_title["Separate networks"][-2] == f"{4 * parameters / 1e6:.1f} MB"
 
 
 @pytest.mark.slow
